@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "election/types.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+// What the election is told once, at start. All values are checked by agent/config; the core
+// asserts the few that its safety rests on.
+
+namespace hamr::election {
+
+struct NodeSettings {
+    std::string name;
+    NodeRole role = NodeRole::router;
+};
+
+struct GroupSettings {
+    std::string name;
+    /// Names of nodes, the most preferred first; every router stands in it.
+    std::vector<std::string> prefer;
+    /// Whether leadership goes back to a more preferred node that is as healthy, and after how long
+    /// that node must have been so. Empty: it stays where it is.
+    std::optional<Duration> failback;
+};
+
+struct Settings {
+    std::string cluster;
+    std::string self;
+    std::vector<NodeSettings> nodes;  ///< with this one; all of them vote
+    std::vector<GroupSettings> groups;
+    Mode mode = Mode::majority;
+    Timing timing;
+};
+
+}  // namespace hamr::election
