@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/lab/tool/commands.hpp"
+#include "tests/lab/tool/packet.hpp"
+#include "tests/lab/tool/process.hpp"
+
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <net/ethernet.h>
+#include <netinet/in.h>
+
+// Who says that the address is his: broadcast ARP requests, or neighbour solicitations to the
+// solicited-node group, and the MACs of all who answer. Run it on a host that is not the measured
+// client: answers update the neighbour table of the host that asks.
+
+namespace labtool {
+
+namespace {
+
+std::vector<std::uint8_t> arp_request(const hamr::MacAddress& own, const hamr::IpAddress& from,
+                                      const hamr::IpAddress& target) {
+    auto frame = ethernet_header(hamr::MacAddress::broadcast(), own, ETHERTYPE_ARP);
+    append(frame, std::array<std::uint8_t, 8>{0, 1, 8, 0, 6, 4, 0, 1});
+    append(frame, own.bytes);
+    append_address(frame, from);
+    append(frame, std::array<std::uint8_t, 6>{});
+    append_address(frame, target);
+    return frame;
+}
+
+std::vector<std::uint8_t> neighbour_solicitation(const hamr::MacAddress& own,
+                                                 const hamr::IpAddress& from,
+                                                 const hamr::IpAddress& target) {
+    const auto& t = target.bytes();
+    const hamr::MacAddress to{{0x33, 0x33, 0xff, t[13], t[14], t[15]}};
+    const auto group =
+        hamr::IpAddress::v6({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, t[13], t[14], t[15]});
+    std::vector<std::uint8_t> message{135, 0, 0, 0, 0, 0, 0, 0};
+    append_address(message, target);
+    append(message, std::array<std::uint8_t, 2>{1, 1});
+    append(message, own.bytes);
+    std::vector<std::uint8_t> pseudo;
+    append_address(pseudo, from);
+    append_address(pseudo, group);
+    const std::uint32_t start =
+        checksum_sum(pseudo, static_cast<std::uint32_t>(message.size()) + IPPROTO_ICMPV6);
+    const std::uint16_t sum = internet_checksum(message, start);
+    message[2] = static_cast<std::uint8_t>(sum >> 8);
+    message[3] = static_cast<std::uint8_t>(sum & 0xff);
+    auto frame = ethernet_header(to, own, ETHERTYPE_IPV6);
+    append_ipv6_header(frame, IPPROTO_ICMPV6, message.size(), from, group);
+    append(frame, message);
+    return frame;
+}
+
+struct Answers {
+    std::uint64_t count = 0;
+    std::int64_t first_ns = 0;
+    std::int64_t last_ns = 0;
+};
+
+std::string result(std::uint64_t sent, const std::map<std::string, Answers>& answers) {
+    std::string out = "{\"event\":\"result\",\"sent\":" + std::to_string(sent) + ",\"macs\":{";
+    for (const auto& [mac, seen] : answers) {
+        if (out.back() == '}') out += ',';
+        out += quoted(mac) + ":{\"count\":" + std::to_string(seen.count) +
+               ",\"first_ns\":" + std::to_string(seen.first_ns) +
+               ",\"last_ns\":" + std::to_string(seen.last_ns) + '}';
+    }
+    return out + "}}";
+}
+
+}  // namespace
+
+int arping(Args args) {
+    const hamr::IpAddress target = args.address("--to");
+    const std::string interface = args.text("--interface", "eth0");
+    const std::int64_t interval = args.integer("--interval-us", 10'000) * 1000;
+    const std::int64_t duration = args.integer("--duration-ms", 0) * 1'000'000;
+    const auto count = static_cast<std::uint64_t>(args.integer("--count", 0));
+    args.refuse_unknown();
+
+    const bool v4 = target.is_v4();
+    const auto info = interface_info(interface);
+    const auto from = own_address(interface, target.family(), !v4);
+    auto packets = PacketSocket::open(interface, v4 ? ETHERTYPE_ARP : ETHERTYPE_IPV6);
+    if (!info || !packets || !from) {
+        std::fprintf(stderr, "labtool: %s\n",
+                     !info      ? info.error().message().c_str()
+                     : !packets ? packets.error().message().c_str()
+                                : "the interface has no address of this family");
+        return 1;
+    }
+    const auto request = v4 ? arp_request(info->mac, *from, target)
+                            : neighbour_solicitation(info->mac, *from, target);
+    print_ready();
+    const std::int64_t start = now_ns();
+    const std::int64_t end =
+        duration > 0 ? start + duration : std::numeric_limits<std::int64_t>::max();
+    std::map<std::string, Answers> answers;
+    std::uint64_t sent = 0;
+    std::int64_t next = start;
+    pollfd fd{packets->fd(), POLLIN, 0};
+    while (!stopped() && now_ns() < end) {
+        poll_until({&fd, 1}, next);
+        while (const auto frame = packets->receive()) {
+            const auto claim = read_claim(frame->bytes);
+            const std::string_view wanted = v4 ? "arp-reply" : "na";
+            if (frame->outgoing || !claim || claim->kind != wanted) continue;
+            // An announcement goes to everybody; an answer comes to the one who asked.
+            if (claim->address != target || claim->destination != info->mac) continue;
+            Answers& seen = answers[claim->source.to_string()];
+            if (seen.count++ == 0) seen.first_ns = frame->at_ns;
+            seen.last_ns = frame->at_ns;
+        }
+        if (now_ns() < next) continue;
+        if (count != 0 && sent == count) break;
+        if (packets->send(request)) ++sent;
+        next = std::max(next + interval, now_ns());
+    }
+    print_line(result(sent, answers));
+    return 0;
+}
+
+}  // namespace labtool

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/lab/tool/commands.hpp"
+#include "tests/lab/tool/process.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+// labtool: what the lab's clients, observers and attackers run. It prints JSON, one object a line.
+// Its first line is {"event":"ready"} once it sends and listens; a command that measures ends on
+// SIGTERM or SIGINT, or after --duration-ms, and prints its result last.
+
+namespace {
+
+constexpr const char* usage =
+    R"(usage: labtool COMMAND [--option value ...]
+
+  probe --to IP [--interface eth0] [--interval-us 500] [--duration-ms N] [--threshold-us 2000]
+      ICMP echo requests through the kernel's own stack; prints how long nobody answered
+  capture --vip IP [--vip IP] [--interface eth0|any] [--ignore IF] [--kinds a,b] [--summary]
+      every frame that somebody sends as the VIP: arp-request, arp-reply, garp, na, ip
+  arping --to IP [--interface eth0] [--interval-us 10000] [--duration-ms N] [--count N]
+      broadcast ARP requests (neighbour solicitations for IPv6); prints who answers, by MAC
+  capture-frames --port N --file PCAP [--interface eth0|any]
+      records the UDP frames to that port
+  replay --file PCAP [--interface eth0] [--times 1] [--interval-us 0] [--to-mac MAC] [--keep-mac]
+      sends recorded frames again, addresses as recorded
+  send-udp --to IP:PORT --file F [--source IP:PORT --to-mac MAC] [--interface eth0] [--times 1]
+      sends the file's bytes as one datagram; with --source from a forged address
+  sql --to IP:PORT [--user U] [--password P] [--query Q] [--mode connect|persistent]
+      [--timeout-ms 50] [--interval-us 0] [--duration-ms N] [--threshold-us 2000]
+      queries without pause; prints the longest time without a successful one
+)";
+
+struct Command {
+    const char* name;
+    int (*run)(labtool::Args);
+};
+
+constexpr std::array commands{
+    Command{"probe", labtool::probe},   Command{"capture", labtool::capture},
+    Command{"arping", labtool::arping}, Command{"capture-frames", labtool::capture_frames},
+    Command{"replay", labtool::replay}, Command{"send-udp", labtool::send_udp},
+    Command{"sql", labtool::sql},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc >= 2) {
+        for (const auto& command : commands) {
+            if (std::strcmp(command.name, argv[1]) != 0) continue;
+            labtool::catch_stop_signals();
+            return command.run(labtool::Args(argc - 2, argv + 2, {"--summary", "--keep-mac"}));
+        }
+    }
+    std::fputs(usage, stderr);
+    return 2;
+}
