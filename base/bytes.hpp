@@ -56,6 +56,12 @@ class ByteReader {
 
 class ByteWriter {
   public:
+    ByteWriter() = default;
+    /// Writes into `reuse`'s memory; its contents are dropped.
+    explicit ByteWriter(std::vector<std::byte>&& reuse) : bytes_(std::move(reuse)) {
+        bytes_.clear();
+    }
+
     template <std::unsigned_integral T>
     void write(T value) {
         for (std::size_t i = sizeof(T); i-- > 0;) {
