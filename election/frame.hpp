@@ -63,6 +63,7 @@ struct GroupEntry {
 struct Ask {
     std::uint32_t id = 0;
     GroupId group;
+    NodeId leader;  ///< whom it is for: its successor must not obey it again
     NodeId target;  ///< no_node: the best
     bool force = false;
 

@@ -138,6 +138,7 @@ void get_echo(ByteReader& in, Echo& echo) {
 void put_ask(ByteWriter& out, const Ask& ask) {
     out.write(ask.id);
     put(out, ask.group);
+    put(out, ask.leader);
     put(out, ask.target);
     out.write(flag_if(ask.force, flag_force));
 }
@@ -145,6 +146,7 @@ void put_ask(ByteWriter& out, const Ask& ask) {
 bool get_ask(ByteReader& in, Ask& ask) {
     ask.id = in.read<std::uint32_t>();
     get(in, ask.group);
+    get(in, ask.leader);
     get(in, ask.target);
     const auto flags = in.read<std::uint8_t>();
     ask.force = (flags & flag_force) != 0;

@@ -41,7 +41,7 @@ inline constexpr std::size_t node_bytes = 40;  ///< the fixed part behind the he
 inline constexpr std::size_t voter_bytes = 4;
 inline constexpr std::size_t echo_bytes = 24;
 inline constexpr std::size_t group_bytes = 49;
-inline constexpr std::size_t ask_bytes = 13;
+inline constexpr std::size_t ask_bytes = 17;
 inline constexpr std::size_t answer_bytes = 13;
 
 inline constexpr std::size_t min_frame_bytes = header_bytes + node_bytes + voter_bytes;

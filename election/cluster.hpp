@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "election/election.hpp"
+#include "election/peer_link.hpp"
+#include "election/sent_ring.hpp"
+
+#include <string>
+#include <vector>
+
+// What the groups of one node share: the node itself, and its peers as last heard.
+
+namespace hamr::election {
+
+struct Peer {
+    NodeId id;
+    std::string name;
+    NodeRole role = NodeRole::router;
+    PeerLink link;
+
+    // As its newest used frame says.
+    std::uint32_t demotion = 0;
+    HealthEpoch epoch;
+    bool starting = false;
+    bool drained = false;
+    /// Same mode, and voters that differ by one at most: its votes count, and it gets ours.
+    bool compatible = false;
+    /// Anything of the configuration differs (for people).
+    bool mismatch = false;
+    /// What it has checked of this node's demotion (Echo::checked).
+    HealthEpoch checked_mine;
+    std::vector<GroupEntry> entries;
+
+    /// When the peer's present epoch was first heard, and what this node has checked since.
+    BootTime epoch_heard_at = long_ago;
+    HealthEpoch checked;
+
+    [[nodiscard]] const GroupEntry* entry(GroupId group) const;
+};
+
+struct Cluster {
+    Settings settings;
+    ClusterId id;
+    NodeId self;
+    NodeRole role = NodeRole::router;
+    BootId boot;
+    std::vector<Peer> peers;
+    std::vector<NodeId> voters;  ///< ascending, with self
+    int needed = 1;              ///< promises that make a leader, its own included
+
+    Sequence newest_sent;
+    SentRing sent;
+
+    std::uint32_t demotion = 0;
+    HealthEpoch epoch{1};  ///< 0 is "nothing checked" in an Echo
+    bool urgent = false;
+    std::string health_reason;
+    bool drained = false;
+    bool resigned = false;
+
+    Cluster(Settings settings_in, BootId boot_in);
+
+    [[nodiscard]] Duration interval() const { return settings.timing.interval; }
+    [[nodiscard]] Duration lease() const { return settings.timing.lease(); }
+    [[nodiscard]] bool majority() const { return settings.mode == Mode::majority; }
+
+    [[nodiscard]] const Peer* find(NodeId node) const;
+    [[nodiscard]] Peer* find(NodeId node);
+    [[nodiscard]] std::string name(NodeId node) const;
+
+    /// Heard within D.
+    [[nodiscard]] bool alive(const Peer& peer, BootTime now) const;
+
+    /// Takes over what a used frame says of its sender (not its groups' meaning).
+    void note(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
+
+  private:
+    [[nodiscard]] bool compatible(const Frame& frame) const;
+};
+
+}  // namespace hamr::election

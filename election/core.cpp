@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "election/core.hpp"
+
+#include "base/assert.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hamr::election {
+
+namespace {
+
+constexpr Duration request_timeout = std::chrono::seconds{3};
+constexpr Duration answer_repeats = std::chrono::seconds{1};
+constexpr std::size_t max_requests = 16;
+
+}  // namespace
+
+Core::Core(Settings settings, BootId boot, BootTime now)
+    : cluster_(std::move(settings), boot), now_(now), next_send_(now) {
+    for (const GroupSettings& group : cluster_.settings.groups) {
+        groups_.emplace_back(group, cluster_, now);
+    }
+}
+
+Group* Core::find(GroupId group) {
+    const auto found = std::find_if(groups_.begin(), groups_.end(),
+                                    [&](const Group& g) { return g.id() == group; });
+    return found == groups_.end() ? nullptr : &*found;
+}
+
+bool Core::leads() const {
+    return std::any_of(groups_.begin(), groups_.end(), [](const Group& g) { return g.leads(); });
+}
+
+bool Core::claims() const {
+    return std::any_of(groups_.begin(), groups_.end(), [](const Group& g) { return g.claims(); });
+}
+
+// Every event: begin, the event itself, finish ---------------------------------------------------
+
+void Core::begin(BootTime now) {
+    HAMR_ASSERT(now >= now_);
+    now_ = now;
+    for (Group& group : groups_) group.expire(now, out_);
+}
+
+void Core::finish(BootTime now) {
+    for (Group& group : groups_) group.tick(now, out_);
+    if (now >= next_send_) out_.broadcast = true;
+    flush(now);
+    follow_requests(now);
+}
+
+void Core::flush(BootTime now) {
+    // Sending may make a leader of a candidate (its own vote was the last one missing), who then
+    // tells at once: twice is the most that can happen.
+    for (int round = 0; round < 2 && out_.broadcast; ++round) {
+        out_.broadcast = false;
+        broadcast(now);
+        for (Group& group : groups_) group.sent(now, out_);
+    }
+    out_.broadcast = false;
+}
+
+void Core::tick(BootTime now) {
+    begin(now);
+    finish(now);
+}
+
+Received Core::receive(BootTime now, const Frame& frame, int path) {
+    begin(now);
+    const Received received = take(now, frame, path);
+    finish(now);
+    return received;
+}
+
+Received Core::take(BootTime now, const Frame& frame, int path) {
+    if (frame.cluster != cluster_.id) return {Verdict::dropped, DropReason::wrong_cluster};
+    Peer* peer = cluster_.find(frame.sender);
+    if (peer == nullptr) return {Verdict::dropped, DropReason::unknown_node};
+    const PeerLink::Judgement judgement =
+        peer->link.judge(now, frame, path, cluster_.self, cluster_.boot, cluster_.newest_sent);
+    if (judgement.verdict == Verdict::greeted) {
+        if (peer->link.may_greet(now, cluster_.interval() / 2)) reply(now, *peer);
+    } else if (judgement.verdict == Verdict::used) {
+        use(now, *peer, frame, judgement.new_boot);
+    }
+    return {judgement.verdict, judgement.reason};
+}
+
+void Core::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
+    cluster_.note(now, peer, frame, new_boot);
+    for (Group& group : groups_) {
+        group.receive(now, peer, peer.entry(group.id()), frame, out_);
+    }
+    if (frame.ask) obey(now, peer, *frame.ask);
+    if (frame.answer && frame.answer->asker == cluster_.self) hear(now, *frame.answer);
+    const bool answer = frame.wants_answer || out_.answer || new_boot;
+    out_.answer = false;
+    for (Group& group : groups_) group.tick(now, out_);
+    if (answer && !out_.broadcast) {
+        const bool regular = !leads() && now - last_broadcast_ >= cluster_.interval() / 2;
+        if (regular) {
+            out_.broadcast = true;
+        } else {
+            reply(now, peer);
+        }
+    }
+}
+
+// Frames ------------------------------------------------------------------------------------------
+
+Frame Core::compose(BootTime now, bool wants_answer) {
+    Frame frame;
+    frame.cluster = cluster_.id;
+    frame.sender = cluster_.self;
+    frame.boot = cluster_.boot;
+    frame.sequence = cluster_.newest_sent = Sequence{cluster_.newest_sent.value + 1};
+    frame.wants_answer = wants_answer;
+    frame.mode = cluster_.settings.mode;
+    frame.timing = cluster_.settings.timing;
+    frame.voters = cluster_.voters;
+    frame.demotion = cluster_.demotion;
+    frame.epoch = cluster_.epoch;
+    frame.drained = cluster_.drained || cluster_.resigned;
+    for (const Peer& peer : cluster_.peers) {
+        peer.link.append_echoes(now, peer.id, peer.checked, frame.echoes);
+    }
+    for (const Group& group : groups_) {
+        frame.groups.push_back(group.entry(now));
+        frame.starting = frame.starting || group.starting();
+    }
+    for (const Request& request : requests_) {
+        if (request.successor != no_node || request.leader == cluster_.self) continue;
+        frame.ask = Ask{request.id, request.group, request.leader, request.target, request.force};
+        break;
+    }
+    if (answer_ && now < answer_until_) frame.answer = answer_;
+    cluster_.sent.record(frame.sequence, {now, cluster_.lease()});
+    return frame;
+}
+
+void Core::broadcast(BootTime now) {
+    const bool claim = claims();
+    if (claim && now - next_send_ < cluster_.interval()) {
+        // A leader keeps its beat: a late timer does not push later frames further out.
+        if (now >= next_send_) next_send_ += cluster_.interval();
+        if (next_send_ <= now) next_send_ = now + cluster_.interval();
+        next_send_ = std::min(next_send_, now + cluster_.interval());
+    } else {
+        // A follower's beat is the answer to its leader's; its own timer is for silence.
+        next_send_ = now + cluster_.interval() * (claim ? 4 : 5) / 4;
+    }
+    last_broadcast_ = now;
+    out_.actions.emplace_back(Send{compose(now, claim), no_node});
+}
+
+void Core::reply(BootTime now, const Peer& peer) {
+    out_.actions.emplace_back(Send{compose(now, false), peer.id});
+}
+
+BootTime Core::next_wakeup() const {
+    BootTime next = next_send_;
+    for (const Group& group : groups_) next = std::min(next, group.next_wakeup(now_));
+    for (const Request& request : requests_) next = std::min(next, request.deadline);
+    // Everything due has been done at now_; never let rounding spin the loop.
+    return std::max(next, now_ + std::chrono::microseconds{50});
+}
+
+std::vector<Action> Core::take_actions() {
+    return std::exchange(out_.actions, {});
+}
+
+// The node ----------------------------------------------------------------------------------------
+
+void Core::health(BootTime now, const HealthReport& report) {
+    begin(now);
+    for (Peer& peer : cluster_.peers) {
+        if (peer.link.heard() && peer.checked != peer.epoch &&
+            report.begun_at >= peer.epoch_heard_at) {
+            peer.checked = peer.epoch;
+            out_.broadcast = true;
+        }
+    }
+    cluster_.urgent = report.urgent;
+    cluster_.health_reason = report.reason;
+    if (report.demotion != cluster_.demotion) {
+        cluster_.demotion = report.demotion;
+        ++cluster_.epoch.value;
+        out_.broadcast = true;
+    }
+    finish(now);
+}
+
+void Core::drain(BootTime now, bool drained) {
+    begin(now);
+    if (drained != cluster_.drained) {
+        cluster_.drained = drained;
+        out_.broadcast = true;
+    }
+    finish(now);
+}
+
+void Core::resign(BootTime now) {
+    begin(now);
+    cluster_.resigned = true;
+    for (Group& group : groups_) group.resign(now, out_);
+    out_.broadcast = true;
+    finish(now);
+}
+
+void Core::announced(BootTime now, GroupId group, Term term) {
+    begin(now);
+    if (Group* found = find(group)) found->announced(term, out_);
+    finish(now);
+}
+
+// hamr failover -----------------------------------------------------------------------------------
+
+std::uint32_t Core::request_failover(BootTime now, GroupId group, NodeId target, bool force) {
+    begin(now);
+    Request request;
+    request.id = ++newest_request_;
+    request.group = group;
+    request.target = target;
+    request.force = force;
+    request.deadline = now + request_timeout;
+    Group* found = find(group);
+    const Group::Known known = found != nullptr ? found->known(now) : Group::Known{};
+    request.leader = known.leader;
+    request.term = known.term;
+    if (known.leader == no_node || requests_.size() >= max_requests) {
+        done(request, AskResult::not_leader, no_node);
+    } else if (target != no_node && target != cluster_.self && cluster_.find(target) == nullptr) {
+        done(request, AskResult::unknown_target, target);
+    } else if (known.leader == target) {
+        done(request, AskResult::already_leader, target);
+    } else if (known.leader == cluster_.self) {
+        const AskResult result =
+            found->hand_over(now, target, force, "asked here", request.successor, out_);
+        if (result == AskResult::accepted) {
+            requests_.push_back(request);
+        } else {
+            done(request, result, target);
+        }
+    } else {
+        requests_.push_back(request);
+        out_.broadcast = true;
+    }
+    finish(now);
+    return request.id;
+}
+
+void Core::obey(BootTime now, const Peer& peer, const Ask& ask) {
+    if (ask.leader != cluster_.self) return;
+    const auto known = std::find_if(obeyed_.begin(), obeyed_.end(),
+                                    [&](const Obeyed& o) { return o.asker == peer.id; });
+    const bool repeated =
+        known != obeyed_.end() && known->boot == peer.link.boot() && known->answer.id == ask.id;
+    if (!repeated) {
+        Answer answer{peer.id, ask.id, AskResult::not_leader, ask.target};
+        if (Group* group = find(ask.group)) {
+            answer.result = group->hand_over(now, ask.target, ask.force, "asked on " + peer.name,
+                                             answer.target, out_);
+        }
+        if (known != obeyed_.end()) obeyed_.erase(known);
+        obeyed_.push_back({peer.id, peer.link.boot(), answer});
+        answer_ = answer;
+    } else {
+        answer_ = known->answer;
+    }
+    answer_until_ = now + answer_repeats;
+    out_.answer = true;
+}
+
+void Core::hear(BootTime now, const Answer& answer) {
+    const auto found = std::find_if(requests_.begin(), requests_.end(), [&](const Request& r) {
+        return r.id == answer.id && r.successor == no_node;
+    });
+    if (found == requests_.end()) return;
+    if (answer.result == AskResult::accepted) {
+        found->successor = answer.target;
+        follow_requests(now);
+        return;
+    }
+    const Request request = *found;
+    requests_.erase(found);
+    done(request, answer.result, answer.target);
+}
+
+void Core::follow_requests(BootTime now) {
+    for (auto request = requests_.begin(); request != requests_.end();) {
+        Group* group = find(request->group);
+        const Group::Known known = group != nullptr ? group->known(now) : Group::Known{};
+        const bool led = request->successor != no_node && known.leader == request->successor &&
+                         known.term > request->term && known.announced;
+        if (led) {
+            done(*request, AskResult::accepted, request->successor);
+        } else if (now >= request->deadline) {
+            done(*request, AskResult::timed_out, request->successor);
+        } else {
+            ++request;
+            continue;
+        }
+        request = requests_.erase(request);
+    }
+}
+
+void Core::done(const Request& request, AskResult result, NodeId target) {
+    out_.actions.emplace_back(FailoverDone{request.id, result, target});
+}
+
+// Status ------------------------------------------------------------------------------------------
+
+Status Core::status(BootTime now) const {
+    Status status;
+    status.mode = cluster_.settings.mode;
+    for (const Group& group : groups_) status.groups.push_back(group.status(now));
+    for (const NodeSettings& settings : cluster_.settings.nodes) {
+        NodeStatus& node = status.nodes.emplace_back();
+        node.name = settings.name;
+        node.role = settings.role;
+        const Peer* peer = cluster_.find(node_id(settings.name));
+        if (peer == nullptr) {
+            node.demotion = cluster_.demotion;
+            node.heard = true;
+            node.alive = true;
+            node.drained = cluster_.drained;
+            node.starting = std::any_of(groups_.begin(), groups_.end(),
+                                        [](const Group& g) { return g.starting(); });
+            continue;
+        }
+        node.demotion = peer->demotion;
+        node.heard = peer->link.heard();
+        node.alive = cluster_.alive(*peer, now);
+        node.drained = peer->drained;
+        node.starting = peer->starting;
+        node.mismatch = peer->mismatch;
+        if (node.heard) node.silent = now - peer->link.last_heard();
+    }
+    return status;
+}
+
+// The facade --------------------------------------------------------------------------------------
+
+Election::Election(Settings settings, BootId boot, BootTime now)
+    : core_(std::make_unique<Core>(std::move(settings), boot, now)) {}
+Election::~Election() = default;
+Election::Election(Election&&) noexcept = default;
+Election& Election::operator=(Election&&) noexcept = default;
+
+void Election::tick(BootTime now) {
+    core_->tick(now);
+}
+Received Election::receive(BootTime now, const Frame& frame, int path) {
+    return core_->receive(now, frame, path);
+}
+void Election::health(BootTime now, const HealthReport& report) {
+    core_->health(now, report);
+}
+void Election::drain(BootTime now, bool drained) {
+    core_->drain(now, drained);
+}
+void Election::resign(BootTime now) {
+    core_->resign(now);
+}
+void Election::announced(BootTime now, GroupId group, Term term) {
+    core_->announced(now, group, term);
+}
+std::uint32_t Election::request_failover(BootTime now, GroupId group, NodeId target, bool force) {
+    return core_->request_failover(now, group, target, force);
+}
+BootTime Election::next_wakeup() const {
+    return core_->next_wakeup();
+}
+std::vector<Action> Election::take_actions() {
+    return core_->take_actions();
+}
+Status Election::status(BootTime now) const {
+    return core_->status(now);
+}
+
+}  // namespace hamr::election

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Promises: what this node owes to others.
+
+#include "election/group.hpp"
+
+#include <algorithm>
+
+namespace hamr::election {
+
+void Group::leave_quarantine_if_told(BootTime now, const Peer& peer, const GroupEntry* entry,
+                                     Outbox& out) {
+    if (!starting_) return;
+    // The frame echoes this boot, so it was sent after the earlier life of this node had ended: a
+    // peer that holds no lease then will never rest one on a promise of that life.
+    const bool holds =
+        entry != nullptr && (entry->claim == Claim::leader || entry->claim == Claim::candidate);
+    if (holds || std::find(told_.begin(), told_.end(), peer.id) != told_.end()) return;
+    told_.push_back(peer.id);
+    if (told_.size() < cluster_.peers.size()) return;
+    starting_ = false;
+    free_since_ = now;
+    enter(now, Phase::follower, "every member told that it holds no lease", out);
+}
+
+void Group::end_promise(BootTime now, bool released) {
+    promise_.until = std::min(promise_.until, now);
+    if (!free_ && promise_.holder != cluster_.self) leaderless_since_ = now;
+    free_ = true;
+    free_since_ = now;
+    freed_by_release_ = released;
+}
+
+void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry, Outbox& out) {
+    const bool of_holder = promise_.holder == peer.id && entry.released >= promise_.term;
+    if (of_holder && promised(now)) {
+        end_promise(now, true);
+        last_leader_heard_ = long_ago;
+        out.answer = out.answer || waiting_.until > now;
+    }
+    const bool news = entry.successor != no_node && entry.released > handled_release_ &&
+                      entry.released >= seen_ && phase_ != Phase::leader;
+    if (!news) return;
+    handled_release_ = entry.released;
+    successor_ = entry.successor;
+    hold_back_until_ = now + cluster_.lease();
+    if (successor_ != cluster_.self || !eligible() || promised(now)) return;
+    if (phase_ == Phase::follower || phase_ == Phase::asking) {
+        stand(now, "handover from " + peer.name, out);
+    }
+}
+
+bool Group::holds_back(BootTime now) const {
+    return successor_ != no_node && now < hold_back_until_;
+}
+
+bool Group::may_grant(BootTime now, const Peer& peer) const {
+    if (starting_ || phase_ == Phase::candidate || phase_ == Phase::leader) return false;
+    if (promised(now) && promise_.holder != peer.id) return false;
+    return !holds_back(now) || successor_ == peer.id;
+}
+
+bool Group::may_support(BootTime now, const Peer& peer) const {
+    if (!may_grant(now, peer)) return false;
+    return phase_ != Phase::asking || rank_of(peer) < own_rank();
+}
+
+bool Group::grant(BootTime now, const Peer& peer, const GroupEntry& entry, Duration lease,
+                  Outbox& out) {
+    const bool same = promise_.holder == peer.id && promise_.term == entry.term;
+    const bool renewal =
+        same && !starting_ && phase_ != Phase::candidate && phase_ != Phase::leader;
+    const bool fresh = entry.term > seen_ && may_grant(now, peer);
+    if (!renewal && !fresh) return false;
+    promise_.holder = peer.id;
+    promise_.term = entry.term;
+    promise_.until = std::max(promise_.until, now + lease);
+    promise_.current = true;
+    seen_ = std::max(seen_, entry.term);
+    free_ = false;
+    if (waiting_.node == peer.id) waiting_ = {};
+    if (phase_ == Phase::asking) enter(now, Phase::follower, "votes for " + peer.name, out);
+    return true;
+}
+
+void Group::remember(BootTime now, const Peer& peer, Duration lease) {
+    const bool taken = waiting_.until > now && waiting_.node != peer.id;
+    if (taken) {
+        const Peer* other = cluster_.find(waiting_.node);
+        if (other != nullptr && rank_of(*other) < rank_of(peer)) return;
+    }
+    waiting_ = {peer.id, now + cluster_.interval() * 3 / 2, lease};
+}
+
+void Group::vote(BootTime now, const Peer& peer, const GroupEntry& entry, const Frame& frame,
+                 Outbox& out) {
+    bool renewed = false;
+    if (peer.compatible && entry.claim != Claim::none) {
+        const Duration lease = frame.timing.lease();
+        if (entry.claim == Claim::asking) {
+            remember(now, peer, lease);
+        } else {
+            renewed = grant(now, peer, entry, lease, out);
+            if (!renewed && entry.claim == Claim::candidate) remember(now, peer, lease);
+        }
+    }
+    if (promise_.holder == peer.id && !renewed) promise_.current = false;
+}
+
+void Group::follow_silence(BootTime now, const Peer& peer, const GroupEntry& entry,
+                           const Frame& frame) {
+    if (entry.claim != Claim::leader || phase_ == Phase::leader) return;
+    seen_ = std::max(seen_, entry.term);
+    if (promised(now) && promise_.holder != peer.id && entry.term <= promise_.term) return;
+    promise_ = {peer.id, entry.term, now + frame.timing.lease(), true};
+    free_ = false;
+}
+
+void Group::answer_waiting(BootTime now, Outbox& out) {
+    if (waiting_.until <= now || promised(now)) return;
+    const Peer* peer = cluster_.find(waiting_.node);
+    const GroupEntry* entry = peer != nullptr ? peer->entry(id_) : nullptr;
+    if (entry == nullptr || !peer->compatible) return;
+    if (entry->claim == Claim::candidate) {
+        if (grant(now, *peer, *entry, waiting_.lease, out)) out.broadcast = true;
+    } else if (entry->claim == Claim::asking && may_support(now, *peer)) {
+        out.broadcast = true;
+    }
+}
+
+void Group::follow_leader(BootTime now, const Peer& peer, Outbox& out) {
+    last_leader_ = peer.id;
+    last_leader_heard_ = now;
+    if (phase_ == Phase::asking) {
+        enter(now, Phase::follower, "heard the leader " + peer.name, out);
+    } else if (phase_ == Phase::candidate) {
+        give_up(now, "heard the leader " + peer.name, out);
+    }
+}
+
+void Group::receive(BootTime now, const Peer& peer, const GroupEntry* entry, const Frame& frame,
+                    Outbox& out) {
+    static constexpr GroupEntry nothing{};
+    leave_quarantine_if_told(now, peer, entry, out);
+    const GroupEntry& word = entry != nullptr ? *entry : nothing;
+    note_release(now, peer, word, out);
+    if (word.claim == Claim::leader && phase_ != Phase::leader) follow_leader(now, peer, out);
+    if (cluster_.majority()) {
+        yield_to_rivals(now, peer, word, out);
+        vote(now, peer, word, frame, out);
+        credit(peer, word);
+        if (phase_ == Phase::asking) count_support(now, out);
+        if (phase_ == Phase::candidate) count_votes(now, out);
+        if (phase_ == Phase::leader) renew_lease(now, out);
+        if (phase_ == Phase::leader) raise_term(now, out);
+    } else {
+        if (phase_ == Phase::leader) settle(now, peer, entry, out);
+        follow_silence(now, peer, word, frame);
+    }
+    if (phase_ == Phase::leader) move_if_better(now, out);
+}
+
+}  // namespace hamr::election

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "election/election.hpp"
+#include "election/frame.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+// Which frames of one peer to believe: boots, sequences, echoes (docs/protocol.md, rules A).
+//
+// A signature says who made a frame, not when. What proves that a frame is of now is that it echoes
+// this node's present boot with a sequence that this node has sent: nobody could have recorded that
+// earlier. From then on, rising sequences of the same boot suffice.
+
+namespace hamr::election {
+
+/// The path of a frame whose source is no configured address of its sender.
+inline constexpr int unknown_path = 31;
+
+class PeerLink {
+  public:
+    struct Judgement {
+        Verdict verdict = Verdict::used;
+        DropReason reason = DropReason::replayed;  ///< with Verdict::dropped
+        bool new_boot = false;                     ///< this frame confirmed a new life of the peer
+    };
+
+    /// Judges a frame and, when it counts, remembers it. `my_boot` and `my_newest` are what this
+    /// node calls itself and the newest sequence that it has sent.
+    Judgement judge(BootTime now, const Frame& frame, int path, NodeId self, BootId my_boot,
+                    Sequence my_newest);
+
+    /// Appends what this node has heard of the peer: the confirmed boot and the pending ones.
+    void append_echoes(BootTime now, NodeId peer, HealthEpoch checked,
+                       std::vector<Echo>& echoes) const;
+
+    /// Confirmed at least once in this node's boot.
+    [[nodiscard]] bool heard() const { return boot_.value != 0; }
+    [[nodiscard]] BootId boot() const { return boot_; }
+    /// When the newest used frame arrived; long_ago before the first.
+    [[nodiscard]] BootTime last_heard() const { return last_heard_; }
+    /// The newest of this node's frames that the peer has heard; 0 is none.
+    [[nodiscard]] Sequence echoed() const { return echoed_; }
+
+    /// A greeting of an unconfirmed boot deserves an answer, but not more often than `gap`.
+    [[nodiscard]] bool may_greet(BootTime now, Duration gap);
+
+  private:
+    static constexpr int max_paths = 32;
+    static constexpr std::size_t max_pending = 2;
+    static constexpr std::size_t max_retired = 8;
+
+    /// The last 64 sequences of one path: the top one and a bit for each below.
+    struct Window {
+        std::uint64_t top = 0;
+        std::uint64_t bits = 0;
+
+        /// False when seen before or too old to tell.
+        bool insert(std::uint64_t sequence);
+        [[nodiscard]] bool contains(std::uint64_t sequence) const;
+    };
+
+    struct Pending {
+        BootId boot;
+        Sequence newest;
+        BootTime at;
+    };
+
+    Judgement judge_confirmed(BootTime now, const Frame& frame, int path);
+    Judgement greet(BootTime now, const Frame& frame);
+    void adopt(BootTime now, const Frame& frame, int path);
+
+    BootId boot_;
+    Sequence newest_;
+    Sequence echoed_;
+    BootTime last_heard_ = long_ago;
+    BootTime last_greeted_ = long_ago;
+    std::array<Window, max_paths> paths_{};
+    Window any_path_;
+    std::vector<Pending> pending_;
+    std::vector<BootId> retired_;
+};
+
+}  // namespace hamr::election
