@@ -99,6 +99,7 @@ inline rc::Gen<GroupEntry> group_entry() {
 
 inline rc::Gen<Ask> ask() {
     return rc::gen::build<Ask>(rc::gen::set(&Ask::id), rc::gen::set(&Ask::group, any_id<GroupId>()),
+                               rc::gen::set(&Ask::leader, any_id<NodeId>()),
                                rc::gen::set(&Ask::target, any_id<NodeId>()),
                                rc::gen::set(&Ask::force));
 }
@@ -164,7 +165,7 @@ inline Frame example_frame() {
     group.released = Term{2};
     group.announced = true;
     example.groups = {group};
-    example.ask = Ask{7, GroupId{0x20}, NodeId{11}, true};
+    example.ask = Ask{7, GroupId{0x20}, NodeId{12}, NodeId{11}, true};
     example.answer = Answer{NodeId{11}, 9, AskResult::target_worse, NodeId{0}};
     return example;
 }
