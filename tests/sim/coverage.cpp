@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/sim/coverage.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <utility>
+
+namespace hamr::sim {
+
+void Counts::add(const Counts& other) {
+    runs += other.runs;
+    first_leads += other.first_leads;
+    takeovers += other.takeovers;
+    handovers += other.handovers;
+    candidacies += other.candidacies;
+    restarts += other.restarts;
+    announcements_again += other.announcements_again;
+    failovers_accepted += other.failovers_accepted;
+    failovers_refused += other.failovers_refused;
+    frames_sent += other.frames_sent;
+    for (std::size_t i = 0; i < verdicts.size(); ++i) verdicts[i] += other.verdicts[i];
+    simulated_ms += other.simulated_ms;
+    frame_share = std::max(frame_share, other.frame_share);
+}
+
+std::string Counts::text() const {
+    char buffer[768];
+    std::snprintf(
+        buffer, sizeof buffer,
+        "%llu runs, %.1f simulated hours: %llu first elections, %llu takeovers, "
+        "%llu handovers, %llu candidacies, %llu starts, %llu announcements again, "
+        "%llu failovers done and %llu refused, %llu frames sent; received: %llu used, "
+        "%llu greeted, %llu late, %llu duplicate, %llu dropped; frame allowance used: "
+        "%d %%",
+        static_cast<unsigned long long>(runs), static_cast<double>(simulated_ms) / 3.6e6,
+        static_cast<unsigned long long>(first_leads), static_cast<unsigned long long>(takeovers),
+        static_cast<unsigned long long>(handovers), static_cast<unsigned long long>(candidacies),
+        static_cast<unsigned long long>(restarts),
+        static_cast<unsigned long long>(announcements_again),
+        static_cast<unsigned long long>(failovers_accepted),
+        static_cast<unsigned long long>(failovers_refused),
+        static_cast<unsigned long long>(frames_sent), static_cast<unsigned long long>(verdicts[0]),
+        static_cast<unsigned long long>(verdicts[1]), static_cast<unsigned long long>(verdicts[2]),
+        static_cast<unsigned long long>(verdicts[3]), static_cast<unsigned long long>(verdicts[4]),
+        frame_share);
+    return buffer;
+}
+
+std::string Counts::missing() const {
+    const std::pair<const char*, std::uint64_t> wanted[] = {
+        {"first elections", first_leads},
+        {"takeovers", takeovers},
+        {"handovers", handovers},
+        {"candidacies", candidacies},
+        {"restarts", restarts},
+        {"announcements again", announcements_again},
+        {"accepted failovers", failovers_accepted},
+        {"refused failovers", failovers_refused},
+        {"used frames", verdicts[0]},
+        {"greeted frames", verdicts[1]},
+        {"late frames", verdicts[2]},
+        {"duplicate frames", verdicts[3]},
+        {"dropped frames", verdicts[4]},
+    };
+    std::string text;
+    for (const auto& [name, count] : wanted) {
+        // Fewer than one in ten runs: not enough to rely on.
+        if (count * 10 < runs) text += (text.empty() ? "" : ", ") + std::string(name);
+    }
+    return text;
+}
+
+void Coverage::fold(std::uint64_t value) {
+    digest_ = (digest_ ^ value) * 0x100000001b3ULL;
+}
+
+void Coverage::acted(const World& world, const Host& host, const election::Action& action) {
+    fold(static_cast<std::uint64_t>(world.now().time_since_epoch().count()));
+    fold(host.id.value);
+    fold(action.index());
+    if (const auto* send = std::get_if<election::Send>(&action)) {
+        ++counts.frames_sent;
+        fold(send->frame.sequence.value);
+        for (const election::GroupEntry& entry : send->frame.groups) {
+            PerGroup& group = groups_[world.group_index(entry.group)];
+            if (entry.claim != election::Claim::candidate) continue;
+            if (group.candidate == host.id && group.candidacy == entry.term) continue;
+            group.candidate = host.id;
+            group.candidacy = entry.term;
+            ++counts.candidacies;
+        }
+    } else if (const auto* gate = std::get_if<election::SetGate>(&action)) {
+        fold(static_cast<std::uint64_t>(gate->until.time_since_epoch().count()));
+    } else if (const auto* lead = std::get_if<election::Lead>(&action)) {
+        PerGroup& group = groups_[world.group_index(lead->group)];
+        if (group.leader == election::no_node) {
+            ++counts.first_leads;
+        } else if (group.successor == host.id) {
+            ++counts.handovers;
+        } else if (group.leader != host.id) {
+            ++counts.takeovers;
+        }
+        group.leader = host.id;
+        group.successor = election::no_node;
+        last_change_ = world.now();
+        fold(lead->term.value);
+    } else if (const auto* down = std::get_if<election::StepDown>(&action)) {
+        groups_[world.group_index(down->group)].successor = down->successor;
+        last_change_ = world.now();
+    } else if (std::get_if<election::AnnounceAgain>(&action) != nullptr) {
+        ++counts.announcements_again;
+        last_change_ = world.now();
+    } else if (const auto* done = std::get_if<election::FailoverDone>(&action)) {
+        ++(done->result == election::AskResult::accepted ? counts.failovers_accepted
+                                                         : counts.failovers_refused);
+    }
+}
+
+void Coverage::received(const World& world, const Host& host, const Frame& frame, int path,
+                        election::Received result) {
+    ++counts.verdicts[static_cast<std::size_t>(result.verdict)];
+    fold(static_cast<std::uint64_t>(world.now().time_since_epoch().count()));
+    fold(host.id.value);
+    fold(frame.sequence.value * 4 + static_cast<std::uint64_t>(path));
+}
+
+void Coverage::note(const World&, const std::string& text) {
+    if (text.starts_with("start ")) ++counts.restarts;
+}
+
+}  // namespace hamr::sim

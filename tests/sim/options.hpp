@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "tests/sim/world.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+// What one seed means: the cluster, its network, and which faults it has to live through.
+
+namespace hamr::sim {
+
+/// What the command line fixes; everything else is drawn.
+struct Overrides {
+    std::optional<election::Mode> mode;
+    std::optional<int> nodes;
+    /// Clock rates are one of these two (in 1/10,000), whatever the protocol allows.
+    std::optional<std::pair<int, int>> rates;
+};
+
+/// How often each fault is drawn, relative to the others; 0: never in this run.
+struct FaultMix {
+    int isolate = 0;   ///< one host, both directions
+    int one_way = 0;   ///< one direction of a pair
+    int split = 0;     ///< the hosts fall into two halves
+    int path_cut = 0;  ///< one path of everything
+    int pause = 0;
+    int crash = 0;
+    int power_cut = 0;
+    int demote = 0;
+    int drain = 0;
+    int failover = 0;
+    int resign = 0;
+    int rate = 0;      ///< a clock changes its rate
+    int storm = 0;     ///< most frames are lost, or late
+    int replay = 0;    ///< recorded frames are sent again
+    int sluggish = 0;  ///< alarms ring late everywhere
+
+    [[nodiscard]] std::vector<std::pair<const char*, int>> list() const;
+};
+
+struct RunOptions {
+    std::uint64_t seed = 1;
+    int nodes = 3;
+    int witnesses = 0;
+    int groups = 1;
+    election::Mode mode = election::Mode::majority;
+    election::Timing timing;
+    std::vector<std::optional<Duration>> failback;  ///< per group
+    int paths = 1;
+    Weather weather;
+    Duration wake_latency{};
+    Duration lead_latency{};
+    std::vector<int> rates;
+    int rate_low = 9'000;
+    int rate_high = 11'000;
+    bool wire = false;
+    /// none mode on a network that loses nothing: gates must exclude each other (S1) there too.
+    bool calm = false;
+    Duration health_every{};
+    Duration phase{};     ///< how long faults are injected
+    Duration mean_gap{};  ///< between two of them
+    FaultMix faults;
+    bool heal_health = true;  ///< all are fit again when faults end
+
+    [[nodiscard]] bool exclusive() const { return mode == election::Mode::majority || calm; }
+    [[nodiscard]] Duration lease() const { return timing.lease(); }
+};
+
+[[nodiscard]] RunOptions draw_options(std::uint64_t seed, const Overrides& overrides);
+[[nodiscard]] std::string describe(const RunOptions& options);
+[[nodiscard]] std::vector<HostOptions> make_hosts(const RunOptions& options, Prng& prng);
+
+}  // namespace hamr::sim

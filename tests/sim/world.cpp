@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/sim/world.hpp"
+
+#include "election/wire.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hamr::sim {
+
+using election::GroupId;
+using election::NodeId;
+
+election::NodeRole Host::role() const {
+    for (const election::NodeSettings& node : settings.nodes) {
+        if (node.name == settings.self) return node.role;
+    }
+    return election::NodeRole::router;
+}
+
+World::World(WorldOptions options, std::vector<HostOptions> hosts)
+    : network(hosts.size(), options.paths), options_(options), prng_(options.seed) {
+    network.weather = options.weather;
+    for (HostOptions& given : hosts) {
+        Host host;
+        host.name = given.settings.self;
+        host.id = election::node_id(host.name);
+        host.groups.resize(given.settings.groups.size());
+        host.clock = LocalClock{given.boot_clock, given.rate};
+        host.settings = std::move(given.settings);
+        hosts_.push_back(std::move(host));
+    }
+    for (const election::GroupSettings& group : hosts_.front().settings.groups) {
+        group_names_.push_back(group.name);
+        group_ids_.push_back(election::group_id(group.name));
+    }
+}
+
+std::size_t World::index(NodeId node) const {
+    for (std::size_t h = 0; h < hosts_.size(); ++h) {
+        if (hosts_[h].id == node) return h;
+    }
+    throw Violation(Violation::Kind::harness, "an action names a node that does not exist");
+}
+
+std::size_t World::group_index(GroupId group) const {
+    for (std::size_t g = 0; g < group_ids_.size(); ++g) {
+        if (group_ids_[g] == group) return g;
+    }
+    throw Violation(Violation::Kind::harness, "an action names a group that does not exist");
+}
+
+bool World::gate_open(const Host& host, std::size_t group) const {
+    return host.clock.at(now_) < host.groups[group].gate;
+}
+
+void World::at(RealTime when, std::function<void()> what) {
+    events_.push_back({std::max(when, now_), next_order_++, std::move(what)});
+    std::push_heap(events_.begin(), events_.end(), Later{});
+}
+
+void World::run_until(RealTime end) {
+    while (!events_.empty() && events_.front().at <= end) {
+        std::pop_heap(events_.begin(), events_.end(), Later{});
+        const Event event = std::move(events_.back());
+        events_.pop_back();
+        now_ = event.at;
+        event.run();
+    }
+    now_ = end;
+}
+
+void World::start(std::size_t h) {
+    Host& host = hosts_[h];
+    if (host.running()) return;
+    ++host.life;
+    host.paused = false;
+    host.resigned = false;
+    host.wake = end_of_time;
+    host.queued.clear();
+    for (GroupView& group : host.groups) {
+        group.leading = false;
+        group.led = {};
+    }
+    note("start " + host.name);
+    const election::BootId boot{prng_.next() | 1};
+    host.agent = std::make_unique<Election>(host.settings, boot, host.clock.at(now_));
+    if (host.drained) host.agent->drain(host.clock.at(now_), true);
+    carry_out(h);
+}
+
+void World::crash(std::size_t h) {
+    Host& host = hosts_[h];
+    if (!host.running()) return;
+    note("crash " + host.name);
+    host.agent.reset();
+    host.queued.clear();
+    host.paused = false;
+    for (GroupView& group : host.groups) group.leading = false;
+}
+
+void World::power_cut(std::size_t h) {
+    crash(h);
+    Host& host = hosts_[h];
+    note("power cut " + host.name);
+    for (GroupView& group : host.groups) group.gate = long_ago;
+    host.clock.restart(now_, BootTime{Duration{prng_.between(1'000'000, 5'000'000'000)}});
+}
+
+void World::pause(std::size_t h) {
+    Host& host = hosts_[h];
+    if (!host.running() || host.paused) return;
+    note("pause " + host.name);
+    host.paused = true;
+}
+
+void World::resume(std::size_t h, bool frames_first) {
+    Host& host = hosts_[h];
+    if (!host.paused) return;
+    note("resume " + host.name);
+    host.paused = false;
+    const auto tick_now = [this, h] {
+        enter(h, [](Election& agent, BootTime now) { agent.tick(now); });
+    };
+    if (!frames_first) tick_now();
+    std::deque<std::function<void()>> queued;
+    queued.swap(host.queued);
+    for (const auto& call : queued) call();
+    if (frames_first) tick_now();
+}
+
+void World::set_rate(std::size_t h, int rate) {
+    hosts_[h].clock.set_rate(now_, rate);
+    hosts_[h].wake = end_of_time;
+    if (hosts_[h].running()) schedule_wake(h);
+}
+
+void World::settings(std::size_t h, election::Settings settings) {
+    HAMR_ASSERT(!hosts_[h].running());
+    hosts_[h].settings = std::move(settings);
+}
+
+void World::set_latencies(Duration wake, Duration lead_min, Duration lead_max) {
+    options_.wake_latency = wake;
+    options_.lead_latency_min = lead_min;
+    options_.lead_latency_max = lead_max;
+}
+
+void World::enter(std::size_t h, const std::function<void(Election&, BootTime)>& call) {
+    Host& host = hosts_[h];
+    if (!host.running()) return;
+    if (host.paused) {
+        const std::uint64_t life = host.life;
+        host.queued.push_back([this, h, life, call] {
+            if (hosts_[h].life == life) enter(h, call);
+        });
+        return;
+    }
+    call(*host.agent, host.clock.at(now_));
+    carry_out(h);
+}
+
+void World::carry_out(std::size_t h) {
+    const std::vector<election::Action> actions = hosts_[h].agent->take_actions();
+    for (const election::Action& action : actions) {
+        perform(h, action);
+        for (Observer* observer : observers_) observer->acted(*this, hosts_[h], action);
+    }
+    for (Observer* observer : observers_) observer->settled(*this, hosts_[h], actions.size());
+    schedule_wake(h);
+}
+
+void World::perform(std::size_t h, const election::Action& action) {
+    if (const auto* frame = std::get_if<election::Send>(&action)) {
+        send(h, *frame);
+    } else if (const auto* gate = std::get_if<election::SetGate>(&action)) {
+        set_gate(h, *gate);
+    } else if (const auto* leading = std::get_if<election::Lead>(&action)) {
+        lead(h, *leading);
+    } else if (const auto* down = std::get_if<election::StepDown>(&action)) {
+        hosts_[h].groups[group_index(down->group)].leading = false;
+    }
+}
+
+void World::send(std::size_t h, const election::Send& send) {
+    const auto frame = std::make_shared<const Frame>(send.frame);
+    if (!election::valid(*frame)) {
+        throw Violation(Violation::Kind::harness, hosts_[h].name + " sends an invalid frame");
+    }
+    FramePtr heard = frame;
+    if (options_.wire) {
+        const auto decoded = election::decode(election::encode(*frame));
+        if (!decoded || *decoded != *frame) {
+            throw Violation(Violation::Kind::harness, "a frame does not survive the wire");
+        }
+        heard = std::make_shared<const Frame>(*decoded);
+    }
+    for (std::size_t to = 0; to < hosts_.size(); ++to) {
+        if (to == h || (send.to != election::no_node && send.to != hosts_[to].id)) continue;
+        for (int path = 0; path < network.paths(); ++path) {
+            for (const RealTime arrival : network.arrivals(now_, h, to, path, prng_)) {
+                at(arrival, [this, to, heard, path] { deliver(to, heard, path); });
+            }
+        }
+    }
+}
+
+void World::set_gate(std::size_t h, const election::SetGate& gate) {
+    const std::size_t g = group_index(gate.group);
+    GroupView& view = hosts_[h].groups[g];
+    const bool was_open = gate_open(hosts_[h], g);
+    view.gate = gate.until;
+    view.gate_life = hosts_[h].life;
+    if (options_.watch_gates && !was_open && gate_open(hosts_[h], g)) watch_gate(h, g);
+}
+
+void World::watch_gate(std::size_t h, std::size_t group) {
+    const RealTime end = hosts_[h].clock.when(hosts_[h].groups[group].gate);
+    at(end, [this, h, group] {
+        if (gate_open(hosts_[h], group)) return watch_gate(h, group);
+        const RealTime deadline = hosts_[h].clock.when(hosts_[h].groups[group].gate);
+        if (deadline != now_) return;  // shut before its end
+        for (Observer* observer : observers_) {
+            observer->gate_ended(*this, hosts_[h], group_ids_[group]);
+        }
+    });
+}
+
+void World::lead(std::size_t h, const election::Lead& lead) {
+    const std::size_t g = group_index(lead.group);
+    hosts_[h].groups[g].leading = true;
+    hosts_[h].groups[g].led = lead.term;
+    const Duration takes{
+        prng_.between(options_.lead_latency_min.count(), options_.lead_latency_max.count())};
+    after(takes, [this, h, g, life = hosts_[h].life, lead] {
+        if (hosts_[h].life != life) return;
+        enter(h, [this, h, g, lead](Election& agent, BootTime now) {
+            hosts_[h].groups[g].announced_at = now_;
+            agent.announced(now, lead.group, lead.term);
+        });
+    });
+}
+
+void World::schedule_wake(std::size_t h) {
+    Host& host = hosts_[h];
+    const Duration latency{
+        options_.wake_latency.count() == 0 ? 0 : prng_.between(0, options_.wake_latency.count())};
+    const RealTime due = std::max(host.clock.when(host.agent->next_wakeup()), now_) + latency;
+    if (due >= host.wake) return;
+    host.wake = due;
+    at(due, [this, h, life = host.life, due] { wake(h, life, due); });
+}
+
+void World::wake(std::size_t h, std::uint64_t life, RealTime planned) {
+    Host& host = hosts_[h];
+    if (!host.running() || host.life != life || host.wake != planned) return;
+    host.wake = end_of_time;
+    if (host.paused) return;  // resume() ticks
+    const BootTime now = host.clock.at(now_);
+    if (now < host.agent->next_wakeup()) return schedule_wake(h);
+    host.agent->tick(now);
+    for (Observer* observer : observers_) observer->ticked(*this, host);
+    carry_out(h);
+}
+
+void World::deliver(std::size_t h, const FramePtr& frame, int path) {
+    Host& host = hosts_[h];
+    if (!host.running()) return;
+    if (!host.paused) return receive(h, frame, path);
+    if (host.queued.size() >= options_.socket_frames) return;
+    host.queued.push_back([this, h, life = host.life, frame, path] {
+        if (hosts_[h].life == life) deliver(h, frame, path);
+    });
+}
+
+void World::receive(std::size_t h, const FramePtr& frame, int path) {
+    Host& host = hosts_[h];
+    const election::Received result = host.agent->receive(host.clock.at(now_), *frame, path);
+    for (Observer* observer : observers_) {
+        observer->received(*this, host, *frame, path, result);
+    }
+    carry_out(h);
+}
+
+void World::health(std::size_t h, const election::HealthReport& report) {
+    enter(h, [report](Election& agent, BootTime now) { agent.health(now, report); });
+}
+
+void World::demote(std::size_t h, std::uint32_t demotion, bool urgent) {
+    Host& host = hosts_[h];
+    host.demotion = demotion;
+    host.urgent = urgent;
+    note("health " + host.name + " demotion=" + std::to_string(demotion) +
+         (urgent ? " urgent" : ""));
+}
+
+void World::drain(std::size_t h, bool drained) {
+    hosts_[h].drained = drained;
+    note(std::string(drained ? "drain " : "undrain ") + hosts_[h].name);
+    enter(h, [drained](Election& agent, BootTime now) { agent.drain(now, drained); });
+}
+
+void World::resign(std::size_t h) {
+    if (!hosts_[h].running() || hosts_[h].resigned) return;
+    note("resign " + hosts_[h].name);
+    hosts_[h].resigned = true;
+    enter(h, [](Election& agent, BootTime now) { agent.resign(now); });
+}
+
+std::uint32_t World::failover(std::size_t h, std::size_t group, NodeId target, bool force) {
+    Host& host = hosts_[h];
+    if (!host.running() || host.paused) return 0;
+    note("failover asked at " + host.name + (force ? " by force" : ""));
+    const std::uint32_t id =
+        host.agent->request_failover(host.clock.at(now_), group_ids_[group], target, force);
+    carry_out(h);
+    return id;
+}
+
+void World::note(const std::string& text) const {
+    for (Observer* observer : observers_) observer->note(*this, text);
+}
+
+}  // namespace hamr::sim

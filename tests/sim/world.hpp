@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "base/prng.hpp"
+#include "election/election.hpp"
+#include "tests/sim/clock.hpp"
+#include "tests/sim/network.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// A few hosts with the real election core, joined by a network that exists only in memory.
+//
+// Contract: nothing happens but inside run_until() and the calls that inject a fault; the same
+// calls with the same seed give the same run, to the nanosecond. The world plays the daemon: it
+// carries out actions in their order, keeps each host's gate as the kernel would (it outlives the
+// agent), and calls announced() a little after Lead. Observers see everything and may throw
+// Violation.
+//
+// Limits: what is queued for a stopped host is bounded like a socket's buffer.
+
+namespace hamr::sim {
+
+using election::Election;
+using election::Frame;
+
+/// What went wrong, with the exit code of the simulator.
+struct Violation : std::runtime_error {
+    enum class Kind { safety = 10, liveness = 11, harness = 12 };
+    Violation(Kind k, const std::string& text) : std::runtime_error(text), kind(k) {}
+    Kind kind;
+};
+
+using FramePtr = std::shared_ptr<const Frame>;
+
+/// One group as the host's kernel and daemon see it.
+struct GroupView {
+    BootTime gate = long_ago;     ///< packets leave as the address until then
+    std::uint64_t gate_life = 0;  ///< which life of the agent wrote it
+    bool leading = false;         ///< between Lead and StepDown of the running agent
+    election::Term led;           ///< the newest term led by the running agent
+    RealTime announced_at{Duration{-1}};
+};
+
+struct Host {
+    std::string name;
+    election::NodeId id;
+    election::Settings settings;
+    LocalClock clock;
+
+    std::unique_ptr<Election> agent;  ///< null: not running
+    std::uint64_t life = 0;           ///< counts starts of the agent
+    bool paused = false;
+    bool resigned = false;
+    std::vector<GroupView> groups;
+
+    // What the faults have made of it; reported again by every health check.
+    std::uint32_t demotion = 0;
+    bool urgent = false;
+    bool drained = false;
+
+    RealTime wake = end_of_time;
+    std::deque<std::function<void()>> queued;  ///< while paused: frames and completions
+
+    [[nodiscard]] bool running() const { return agent != nullptr; }
+    [[nodiscard]] election::NodeRole role() const;
+};
+
+class World;
+
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    /// After the world has carried it out.
+    virtual void acted(const World&, const Host&, const election::Action&) {}
+    virtual void received(const World&, const Host&, const Frame&, int /*path*/,
+                          election::Received) {}
+    /// After all actions of one event.
+    virtual void settled(const World&, const Host&, std::size_t /*actions*/) {}
+    virtual void ticked(const World&, const Host&) {}
+    /// A fault, or whatever else a reader of the trace wants to know.
+    virtual void note(const World&, const std::string&) {}
+    /// A gate that ended by itself (only with WorldOptions::watch_gates).
+    virtual void gate_ended(const World&, const Host&, election::GroupId) {}
+};
+
+struct HostOptions {
+    election::Settings settings;
+    BootTime boot_clock{};
+    int rate = true_rate;
+};
+
+struct WorldOptions {
+    std::uint64_t seed = 1;
+    int paths = 1;
+    Weather weather;
+    /// How late alarms ring, at most.
+    Duration wake_latency{};
+    /// How long Lead takes, at most: netlink and the announcement.
+    Duration lead_latency_min = std::chrono::microseconds{200};
+    Duration lead_latency_max = std::chrono::microseconds{200};
+    /// Frames go through encode() and decode().
+    bool wire = false;
+    bool watch_gates = false;
+    /// Frames that wait for a stopped process, at most.
+    std::size_t socket_frames = 64;
+};
+
+class World {
+  public:
+    World(WorldOptions options, std::vector<HostOptions> hosts);
+
+    void observe(Observer& observer) { observers_.push_back(&observer); }
+
+    [[nodiscard]] RealTime now() const { return now_; }
+    [[nodiscard]] const std::vector<Host>& hosts() const { return hosts_; }
+    [[nodiscard]] const Host& host(std::size_t h) const { return hosts_[h]; }
+    [[nodiscard]] std::size_t index(election::NodeId node) const;
+    [[nodiscard]] std::size_t group_index(election::GroupId group) const;
+    [[nodiscard]] const std::vector<std::string>& group_names() const { return group_names_; }
+    [[nodiscard]] bool gate_open(const Host& host, std::size_t group) const;
+    [[nodiscard]] const WorldOptions& options() const { return options_; }
+
+    Network network;
+    [[nodiscard]] Prng& prng() { return prng_; }
+
+    /// Runs `what` at that instant.
+    void at(RealTime when, std::function<void()> what);
+    void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
+    void run_until(RealTime end);
+    void run_for(Duration duration) { run_until(now_ + duration); }
+
+    // What happens to hosts. Calls that make no sense (pausing a dead agent) do nothing.
+    void start(std::size_t h);
+    void crash(std::size_t h);
+    /// Unlike a crash it empties the kernel too, and the clock starts again.
+    void power_cut(std::size_t h);
+    void pause(std::size_t h);
+    void resume(std::size_t h, bool frames_first);
+    void set_rate(std::size_t h, int rate);
+    void settings(std::size_t h, election::Settings settings);
+    void set_latencies(Duration wake, Duration lead_min, Duration lead_max);
+
+    // Calls into the agent; they wait like frames while it is paused.
+    void health(std::size_t h, const election::HealthReport& report);
+    void demote(std::size_t h, std::uint32_t demotion, bool urgent);
+    void drain(std::size_t h, bool drained);
+    void resign(std::size_t h);
+    std::uint32_t failover(std::size_t h, std::size_t group, election::NodeId target, bool force);
+    /// Hands a frame to a host, as the network would (or as someone who recorded it could).
+    void deliver(std::size_t h, const FramePtr& frame, int path);
+
+    void note(const std::string& text) const;
+
+  private:
+    struct Event {
+        RealTime at;
+        std::uint64_t order;
+        std::function<void()> run;
+    };
+    struct Later {
+        bool operator()(const Event& a, const Event& b) const {
+            return a.at != b.at ? a.at > b.at : a.order > b.order;
+        }
+    };
+
+    void enter(std::size_t h, const std::function<void(Election&, BootTime)>& call);
+    void carry_out(std::size_t h);
+    void perform(std::size_t h, const election::Action& action);
+    void send(std::size_t h, const election::Send& send);
+    void set_gate(std::size_t h, const election::SetGate& gate);
+    void watch_gate(std::size_t h, std::size_t group);
+    void lead(std::size_t h, const election::Lead& lead);
+    void schedule_wake(std::size_t h);
+    void wake(std::size_t h, std::uint64_t life, RealTime planned);
+    void receive(std::size_t h, const FramePtr& frame, int path);
+
+    WorldOptions options_;
+    Prng prng_;
+    RealTime now_{};
+    std::uint64_t next_order_ = 0;
+    std::vector<Event> events_;  ///< a heap
+    std::vector<Host> hosts_;
+    std::vector<std::string> group_names_;
+    std::vector<election::GroupId> group_ids_;
+    std::vector<Observer*> observers_;
+};
+
+}  // namespace hamr::sim
