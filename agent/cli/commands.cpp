@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/cli/commands.hpp"
+
+#include "agent/cli/exit_codes.hpp"
+#include "agent/cli/show.hpp"
+#include "agent/cli/terminal.hpp"
+#include "agent/config/config.hpp"
+#include "agent/config/keys.hpp"
+#include "agent/control/client.hpp"
+#include "agent/control/json.hpp"
+#include "agent/control/version.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+namespace hamr::cli {
+
+namespace {
+
+/// An answer of the agent, or the exit code of the error that has been printed.
+struct Asked {
+    std::string body;
+    std::optional<int> failed;
+};
+
+Asked ask(const Invocation& invocation, const char* method, const char* target,
+          const std::string& body = {}, std::chrono::seconds timeout = std::chrono::seconds(5)) {
+    const std::string socket = invocation.value("--socket").value_or(control::default_socket);
+    auto response = control::request({socket, timeout}, method, target, body);
+    if (!response) {
+        print_error(response.error().what, response.error().remedy);
+        const bool denied = response.error().kind == control::ClientError::Kind::no_permission;
+        return {{}, denied ? exit_no_permission : exit_unreachable};
+    }
+    if (response->http != 200) {
+        const control::ErrorText text = control::parse_error(response->body);
+        print_error(text.error, text.remedy);
+        return {{}, exit_failed};
+    }
+    return {std::move(response->body), std::nullopt};
+}
+
+int not_understood(const Error& error) {
+    print_error("the agent's answer is not understood: " + error.message(),
+                "compare `hamr version` with the version in the agent's log");
+    return exit_failed;
+}
+
+int print_json(const std::string& body) {
+    print(body + "\n");
+    return finish_output();
+}
+
+int run_status(const Invocation& invocation) {
+    const Asked asked = ask(invocation, "GET", "/v1/status");
+    if (asked.failed) return *asked.failed;
+    if (invocation.has("--json")) return print_json(asked.body);
+    const auto status = control::parse_status(asked.body);
+    if (!status) return not_understood(status.error());
+    const auto now =
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    print(show_status(*status, now, Paint(wants_colours())));
+    return finish_output();
+}
+
+int run_history(const Invocation& invocation) {
+    const Asked asked = ask(invocation, "GET", "/v1/history");
+    if (asked.failed) return *asked.failed;
+    if (invocation.has("--json")) return print_json(asked.body);
+    const auto history = control::parse_history(asked.body);
+    if (!history) return not_understood(history.error());
+    print(show_history(*history, Paint(wants_colours())));
+    return finish_output();
+}
+
+int run_failover(const Invocation& invocation) {
+    const control::FailoverRequest request{invocation.value("--to"), invocation.value("--group"),
+                                           invocation.has("--force")};
+    const Asked asked = ask(invocation, "POST", "/v1/failover", control::to_json(request),
+                            std::chrono::seconds(20));
+    if (asked.failed) return *asked.failed;
+    const auto answer = control::parse_failover_answer(asked.body);
+    if (!answer) return not_understood(answer.error());
+    print(show_failover(*answer));
+    return finish_output();
+}
+
+std::string summary(const config::Config& config) {
+    const auto routers = std::count_if(
+        config.nodes.begin(), config.nodes.end(),
+        [](const config::Node& node) { return node.role == config::NodeRole::router; });
+    const auto witnesses = static_cast<std::ptrdiff_t>(config.nodes.size()) - routers;
+    const auto count = [](std::ptrdiff_t number, const char* one, const char* many) {
+        return std::to_string(number) + " " + (number == 1 ? one : many);
+    };
+    std::string text = "cluster " + config.cluster + ", " + count(routers, "router", "routers");
+    if (witnesses > 0) text += ", " + count(witnesses, "witness", "witnesses");
+    text += ", " + count(static_cast<std::ptrdiff_t>(config.groups.size()), "group", "groups");
+    text += ", quorum " + std::string(config::to_string(config.effective_mode()));
+    return text + ", router " + std::string(config::to_string(config.router.kind));
+}
+
+int run_check(const Invocation& invocation) {
+    const std::string& file = invocation.operands.front();
+    try {
+        const config::Loaded loaded = config::load(file);
+        for (const config::Problem& warning : loaded.warnings) {
+            std::fprintf(stderr, "warning: %s\n", printable(warning.to_string()).c_str());
+        }
+        print(file + ": good: " + summary(loaded.config) + "\n");
+        return finish_output();
+    } catch (const config::ConfigError& error) {
+        for (const config::Problem& problem : error.problems()) {
+            std::fprintf(stderr, "%s\n", printable(problem.to_string()).c_str());
+        }
+        const int cause = error.cause().value();
+        return cause == EACCES || cause == EPERM ? exit_no_permission : exit_config;
+    }
+}
+
+int run_keygen(const Invocation&) {
+    print(config::to_line(config::generate_key()) + "\n");
+    return finish_output();
+}
+
+int run_version(const Invocation& invocation) {
+    print("hamr " + std::string(control::version()) + "\n");
+    const std::string socket = invocation.value("--socket").value_or(control::default_socket);
+    const auto response = control::request({socket, std::chrono::seconds(1)}, "GET", "/v1/version");
+    if (response && response->http == 200) {
+        if (const auto agent = control::parse_version(response->body)) {
+            print("hamrd " + printable(*agent) + " (running)\n");
+        }
+    }
+    return finish_output();
+}
+
+const Option json_option{"--json", "", "print JSON instead of text"};
+
+const Command commands[] = {
+    {"status",
+     "",
+     "who leads, since when and why; nodes, router, warnings",
+     "Shows what the agent of this host knows: for every group its address, who leads it, since\n"
+     "when and why; every node with its state and demotion (0 is fully healthy); the router with\n"
+     "its backends; dropped frames; and warnings with what to do about them.",
+     {json_option},
+     run_status},
+    {"failover",
+     "",
+     "hand leadership to another node, without losing packets",
+     "Moves leadership to NODE, or to the best peer, for all groups or only for GROUP. Works from\n"
+     "any router node and returns when the successor has announced the address. A target that is\n"
+     "worse than the leader is refused without --force; one that leads already is a success.",
+     {{"--to", "NODE", "who shall lead (default: the best peer)"},
+      {"--group", "GROUP", "only this group (default: all)"},
+      {"--force", "", "even if NODE is worse than the leader"}},
+     run_failover},
+    {"history",
+     "",
+     "every move of leadership, with its reason",
+     "Lists the moves of leadership that this host's agent remembers, oldest first. Times are UTC.",
+     {json_option},
+     run_history},
+    {"check",
+     "FILE",
+     "judge a configuration file, without an agent",
+     "Reads FILE and prints every problem as FILE:LINE:COLUMN: message. It judges the file alone,\n"
+     "on any machine: keys, passwords, interfaces and addresses are not looked at.\n"
+     "Exit code 0 when the file is good, 78 when not. Warnings do not change the exit code.",
+     {},
+     run_check},
+    {"keygen",
+     "",
+     "make a new key line for the key file",
+     "Prints one line, KEYID BASE64, with 32 random bytes. Make a key file with\n\n"
+     "  (umask 077; hamr keygen > /etc/hamr/hamr.key)\n\n"
+     "and copy it to every node. To change keys without a pause, append the new line to the file\n"
+     "on every node first; then make it the first line on every node; then remove the old one.",
+     {},
+     run_keygen},
+    {"version",
+     "",
+     "versions of this program and of the agent",
+     "Prints the version of this program, and that of the agent when it can be reached.",
+     {},
+     run_version},
+};
+
+}  // namespace
+
+std::span<const Command> all_commands() {
+    return commands;
+}
+
+}  // namespace hamr::cli

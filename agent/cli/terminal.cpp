@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/cli/terminal.hpp"
+
+#include "agent/cli/exit_codes.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace hamr::cli {
+
+namespace {
+
+/// Characters, not bytes: continuation bytes of UTF-8 take no column.
+std::size_t width(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    }));
+}
+
+}  // namespace
+
+std::string Paint::operator()(Tone tone, std::string_view text) const {
+    if (!colours_ || tone == Tone::plain || text.empty()) return std::string(text);
+    std::string_view code;
+    switch (tone) {
+        case Tone::plain:
+            break;
+        case Tone::good:
+            code = "32";
+            break;
+        case Tone::bad:
+            code = "1;31";
+            break;
+        case Tone::warn:
+            code = "33";
+            break;
+        case Tone::dim:
+            code = "2";
+            break;
+        case Tone::strong:
+            code = "1";
+            break;
+    }
+    return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+}
+
+bool wants_colours() {
+    const char* no_color = std::getenv("NO_COLOR");
+    const char* term = std::getenv("TERM");
+    const bool refused = no_color != nullptr && *no_color != '\0';
+    return !refused && term != nullptr && std::strcmp(term, "dumb") != 0 &&
+           ::isatty(STDOUT_FILENO) == 1;
+}
+
+std::string printable(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return result;
+}
+
+std::string table(const std::vector<std::vector<Cell>>& rows, const Paint& paint,
+                  std::string_view indent) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        if (widths.size() < row.size()) widths.resize(row.size());
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], width(row[i].text));
+        }
+    }
+    std::string text;
+    for (const auto& row : rows) {
+        text += indent;
+        std::string gap;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const std::string cell = printable(row[i].text);
+            const Tone tone = &row == &rows.front() ? Tone::dim : row[i].tone;
+            if (!cell.empty()) {
+                text += gap + paint(tone, cell);
+                gap.clear();
+            }
+            gap += std::string(widths[i] - width(cell) + 2, ' ');
+        }
+        text += '\n';
+    }
+    return text;
+}
+
+void print(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void print_error(std::string_view what, std::string_view remedy) {
+    std::string text = "hamr: " + printable(what) + "\n";
+    if (!remedy.empty()) text += "      " + printable(remedy) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+int finish_output() {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_done;
+    print_error(std::string("cannot write the output: ") + std::strerror(errno));
+    return exit_failed;
+}
+
+}  // namespace hamr::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Text for people: colours where they are wanted, columns that line up, and nothing in it that a
+// terminal would obey.
+
+namespace hamr::cli {
+
+enum class Tone { plain, good, bad, warn, dim, strong };
+
+/// Wraps text in colours, or leaves it as it is.
+class Paint {
+  public:
+    explicit Paint(bool colours) : colours_(colours) {}
+    [[nodiscard]] std::string operator()(Tone tone, std::string_view text) const;
+
+  private:
+    bool colours_;
+};
+
+/// Colours when standard output is a terminal that has them and NO_COLOR is not set.
+[[nodiscard]] bool wants_colours();
+
+/// Control characters become "?"; UTF-8 stays.
+[[nodiscard]] std::string printable(std::string_view text);
+
+struct Cell {
+    std::string text;
+    Tone tone = Tone::plain;
+};
+
+/// Columns as wide as their widest cell (in characters), two blanks between, each line after
+/// `indent`. The first row is a heading. Makes cells printable.
+[[nodiscard]] std::string table(const std::vector<std::vector<Cell>>& rows, const Paint& paint,
+                                std::string_view indent);
+
+void print(std::string_view text);
+/// "hamr: what" and an indented remedy, on standard error. Both are made printable.
+void print_error(std::string_view what, std::string_view remedy = {});
+/// Flushes standard output: exit_done, or exit_failed (said on standard error) when it is full.
+int finish_output();
+
+}  // namespace hamr::cli

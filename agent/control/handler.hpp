@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "agent/control/model.hpp"
+
+#include <functional>
+#include <vector>
+
+namespace hamr::control {
+
+/// What stands behind the control API: the daemon, or a fake in tests. Called on the loop that
+/// serves the API, one call at a time. An exception becomes a 500 answer.
+class Handler {
+  public:
+    virtual ~Handler() = default;
+
+    virtual Status status() = 0;
+    /// Oldest first.
+    virtual std::vector<HistoryEntry> history() = 0;
+    /// Calls `done` once, now or seconds later, on the same loop. Names have been checked against
+    /// status() before. A target that leads already is Outcome::done.
+    virtual void failover(FailoverRequest request, std::function<void(FailoverAnswer)> done) = 0;
+};
+
+}  // namespace hamr::control

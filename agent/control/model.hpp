@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// What the control API says, as plain values: the daemon fills them, json.hpp writes them, the
+// command line reads them back. The names are those of the JSON; keys are added, never renamed.
+
+namespace hamr::control {
+
+/// Wall-clock time (UTC), for people. Decisions are made on BootClock only.
+using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// RFC 3339 in UTC: 2026-11-20T06:00:00Z, with three decimals when there are milliseconds.
+[[nodiscard]] std::string format_time(WallTime time);
+/// The inverse; only UTC ("Z"), 0 to 9 decimals.
+std::optional<WallTime> parse_time(std::string_view text);
+
+enum class GroupState { leader, follower, candidate, witness, drained, starting };
+enum class NodeRole { router, witness };
+enum class NodeState { alive, silent, never_heard };
+enum class RouterState { serving, degraded, failed, off };
+enum class BackendRole { primary, secondary, unknown };
+enum class BackendState { up, down, draining };
+
+struct GroupStatus {
+    std::string name;
+    std::vector<std::string> addresses;
+    GroupState state = GroupState::starting;  // of this node
+    std::optional<std::string> leader;        // null: nobody that this node knows of
+    std::uint64_t term = 0;
+    std::optional<WallTime> since;   // of the present leadership
+    std::string reason;              // why it came to be
+    std::optional<double> lease_ms;  // what is left of it; the leader's own, else null
+    std::optional<unsigned> votes;   // likewise
+    unsigned needed = 0;
+
+    friend bool operator==(const GroupStatus&, const GroupStatus&) = default;
+};
+
+struct NodeStatus {
+    std::string name;
+    NodeRole role = NodeRole::router;
+    NodeState state = NodeState::never_heard;
+    std::int64_t demotion = 0;            // 0 is fully healthy
+    std::optional<double> last_heard_ms;  // 0 for this node, null when never heard
+    bool drained = false;
+
+    friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
+};
+
+struct BackendStatus {
+    std::string address;
+    BackendRole role = BackendRole::unknown;
+    BackendState state = BackendState::down;
+    std::string topology;  // "replication", "group-replication", …; "" when not known
+    std::string note;      // why it is not up; "" when it is
+
+    friend bool operator==(const BackendStatus&, const BackendStatus&) = default;
+};
+
+struct RouterStatus {
+    std::string kind;
+    RouterState state = RouterState::off;
+    std::uint64_t flows = 0;
+    std::vector<BackendStatus> backends;
+
+    friend bool operator==(const RouterStatus&, const RouterStatus&) = default;
+};
+
+struct Warning {
+    std::string what;
+    std::string remedy;
+
+    friend bool operator==(const Warning&, const Warning&) = default;
+};
+
+struct Status {
+    std::string cluster;
+    std::string node;  // this one
+    std::string version;
+    std::string quorum;  // the effective mode: majority or none
+    std::vector<GroupStatus> groups;
+    std::vector<NodeStatus> nodes;  // this one included
+    RouterStatus router;
+    std::map<std::string, std::uint64_t> drops;  // by reason; the JSON names the five basic ones
+    std::vector<Warning> warnings;
+
+    friend bool operator==(const Status&, const Status&) = default;
+};
+
+/// One move of leadership. `from` and `to` are nodes, "" for nobody.
+struct HistoryEntry {
+    WallTime time;
+    std::string node;  // who noted it
+    std::string group;
+    std::string from;
+    std::string to;
+    std::string reason;
+    std::uint64_t term = 0;
+    /// Stages and how long each took, in order: {"detected", 30.1}, {"elected", 0.4}, …
+    std::vector<std::pair<std::string, double>> stages_ms;
+
+    friend bool operator==(const HistoryEntry&, const HistoryEntry&) = default;
+};
+
+struct FailoverRequest {
+    std::optional<std::string> to;     // else the best peer
+    std::optional<std::string> group;  // else every group
+    bool force = false;                // also onto a worse node
+
+    friend bool operator==(const FailoverRequest&, const FailoverRequest&) = default;
+};
+
+struct Move {
+    std::string group;
+    std::string from;
+    std::string to;
+    double ms = 0;  // from the request until the successor announced; 0 when nothing had to move
+
+    friend bool operator==(const Move&, const Move&) = default;
+};
+
+/// How a request ended. HTTP: done 200, unknown 404, refused 409, failed 503, timed_out 504.
+enum class Outcome { done, unknown, refused, failed, timed_out };
+
+struct FailoverAnswer {
+    Outcome outcome = Outcome::done;
+    std::string message;  // for done: what was achieved; else: why not
+    std::string remedy;   // what the operator can do; "" for done
+    std::vector<Move> moves;
+
+    friend bool operator==(const FailoverAnswer&, const FailoverAnswer&) = default;
+};
+
+[[nodiscard]] std::string_view to_string(GroupState state);
+[[nodiscard]] std::string_view to_string(NodeRole role);
+[[nodiscard]] std::string_view to_string(NodeState state);
+[[nodiscard]] std::string_view to_string(RouterState state);
+[[nodiscard]] std::string_view to_string(BackendRole role);
+[[nodiscard]] std::string_view to_string(BackendState state);
+
+/// What is wrong with a request by names alone (unknown group or node, a witness as the target,
+/// sent to a witness); nothing when the daemon should judge it.
+std::optional<FailoverAnswer> check_names(const Status& status, const FailoverRequest& request);
+
+}  // namespace hamr::control

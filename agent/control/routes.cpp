@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/control/routes.hpp"
+
+#include "agent/control/json.hpp"
+#include "agent/control/version.hpp"
+
+#include <array>
+#include <exception>
+#include <utility>
+
+namespace hamr::control {
+
+namespace {
+
+using Done = std::function<void(ApiAnswer)>;
+
+struct Route {
+    std::string_view method;
+    std::string_view path;
+    void (*serve)(Handler& handler, const ApiRequest& request, const Done& done);
+};
+
+void serve_status(Handler& handler, const ApiRequest&, const Done& done) {
+    done({200, to_json(handler.status()), {}});
+}
+
+void serve_history(Handler& handler, const ApiRequest&, const Done& done) {
+    done({200, to_json(handler.history()), {}});
+}
+
+void serve_version(Handler&, const ApiRequest&, const Done& done) {
+    done({200, version_json(version()), {}});
+}
+
+void serve_failover(Handler& handler, const ApiRequest& request, const Done& done) {
+    const auto order = parse_failover_request(request.body);
+    if (!order) {
+        const std::string error = order.error().message();
+        done({400, error_json(error, R"(send {"to": NODE, "group": GROUP, "force": false})"), {}});
+        return;
+    }
+    if (const auto wrong = check_names(handler.status(), *order)) {
+        done({http_code(wrong->outcome), to_json(*wrong), {}});
+        return;
+    }
+    handler.failover(*order, [done](const FailoverAnswer& result) {
+        done({http_code(result.outcome), to_json(result), {}});
+    });
+}
+
+constexpr std::array<Route, 4> routes{{{"GET", "/v1/status", serve_status},
+                                       {"GET", "/v1/history", serve_history},
+                                       {"GET", "/v1/version", serve_version},
+                                       {"POST", "/v1/failover", serve_failover}}};
+
+void dispatch(Handler& handler, const ApiRequest& request, const Done& done) {
+    const std::string_view path =
+        std::string_view(request.target).substr(0, request.target.find('?'));
+    std::string_view allowed;
+    for (const Route& route : routes) {
+        if (route.path != path) continue;
+        if (route.method == request.method) {
+            route.serve(handler, request, done);
+            return;
+        }
+        allowed = route.method;
+    }
+    if (!allowed.empty()) {
+        done({405, error_json("this path wants " + std::string(allowed), "use that method"),
+              std::string(allowed)});
+        return;
+    }
+    std::string known;
+    for (const Route& route : routes) {
+        known += (known.empty() ? "" : ", ") + std::string(route.path);
+    }
+    done({404, error_json("no such path", "this agent serves " + known), {}});
+}
+
+}  // namespace
+
+unsigned http_code(Outcome outcome) {
+    switch (outcome) {
+        case Outcome::done:
+            return 200;
+        case Outcome::unknown:
+            return 404;
+        case Outcome::refused:
+            return 409;
+        case Outcome::failed:
+            return 503;
+        case Outcome::timed_out:
+            return 504;
+    }
+    return 500;
+}
+
+void answer(Handler& handler, const ApiRequest& request, std::function<void(ApiAnswer)> done) {
+    try {
+        dispatch(handler, request, done);
+    } catch (const std::exception& error) {
+        done({500,
+              error_json(std::string("the agent failed: ") + error.what(),
+                         "see the agent's log; this should be reported"),
+              {}});
+    }
+}
+
+}  // namespace hamr::control
