@@ -159,8 +159,8 @@ int capture_frames(Args args) {
                       static_cast<std::streamsize>(frame->bytes.size()));
             ++count;
         }
+        out.flush();
     }
-    out.flush();
     print_line("{\"event\":\"result\",\"recorded\":" + std::to_string(count) + '}');
     return out ? 0 : 1;
 }
