@@ -12,8 +12,9 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from hamrlab import (Arping, Capture, FrameCapture, Keepalived, LabTest, MariaDb, Probe, Sql, answerers,
-                     labtool, main, now_ns, reaches, replicate, sweep, switch_roles, wait_for)
+from hamrlab import (Arping, Capture, FrameCapture, Keepalived, LabTest, MariaDb, Probe, Sql,
+                     answerers, labtool, main, now_ns, reaches, replicate, sweep,
+                     switch_roles, wait_for)
 from hamrlab.mariadb import APPLICATION
 
 VIP = "192.0.2.100"
@@ -75,7 +76,8 @@ class Cleaning(LabTest):
         self.assertFalse(process.running)
         self.assertFalse(stopped.running)
         self.assertFalse(self.lab.dir.exists())
-        self.assertFalse([n for n in os.listdir("/run/netns") if n.startswith(f"hamr-{self.lab.id}")])
+        left = [n for n in os.listdir("/run/netns") if n.startswith(f"hamr-{self.lab.id}-")]
+        self.assertEqual([], left)
 
 
 class Measuring(LabTest):

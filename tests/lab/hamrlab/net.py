@@ -128,7 +128,7 @@ class Host:
         return f" {address}/" in run(["ip", "-n", self.namespace, "addr"]).stdout
 
     def has_carrier(self, interface="eth0"):
-        return "LOWER_UP" in run(["ip", "-n", self.namespace, "link", "show", "dev", interface]).stdout
+        return "LOWER_UP" in self.ip("link", "show", "dev", interface)
 
 
 class Lab:
@@ -157,8 +157,8 @@ class Lab:
         self.add_bridge("island")
 
     def add_bridge(self, name):
-        run(["ip", "-n", self.switch, "link", "add", "name", name, "type", "bridge", "stp_state", "0",
-             "forward_delay", "0", "mcast_snooping", "0"])
+        run(["ip", "-n", self.switch, "link", "add", "name", name, "type", "bridge",
+             "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"])
         run(["ip", "-n", self.switch, "link", "set", "dev", name, "up"])
 
     def host(self, name, number, link=True):

@@ -57,7 +57,7 @@ class Process:
         try:
             return self._child.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s") from error
+            raise LabError(f"{self.name} (pid {self.pid}): no end within {timeout} s") from error
 
     def terminate(self, timeout=10):
         """SIGTERM, and SIGKILL when that takes too long; returns the exit code."""
