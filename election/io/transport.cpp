@@ -3,6 +3,7 @@
 
 #include "election/auth.hpp"
 #include "election/io/sockets.hpp"
+#include "election/peer_link.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,8 @@
 namespace hamr::election_io {
 
 namespace {
+
+static_assert(unknown_path == election::unknown_path);
 
 // One byte more than any frame: a longer datagram is cut there, and still too long for its reader.
 constexpr std::size_t buffer_bytes = election::max_datagram_bytes + 1;

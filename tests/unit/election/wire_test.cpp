@@ -60,50 +60,18 @@ RC_GTEST_PROP(Wire, W1_there_is_one_way_to_write_a_frame, ()) {
 
 // The example of docs/protocol.md: a change of these bytes is a new version of the protocol.
 TEST(Wire, W2_golden_bytes) {
+    // clang-format off
     const std::string expected =
-        "48414d52"
-        "01"
-        "00"
-        "00b3"
-        "00000000"
-        "1122334455667788"  // header
-        "0000000a"
-        "0102030405060708"
-        "00000000000003e8"  // node
-        "19"
-        "01"
-        "03"
-        "03"
-        "05f5e100"
-        "00000005"
-        "00000002"
-        "01"
-        "00"
-        "0001"  //
-        "0000000a"
-        "0000000b"
-        "0000000c"  // voters
-        "0000000b"
-        "2122232425262728"
-        "000000000000004d"
-        "00000001"  // echo
-        "00000020"
-        "07"
-        "0000000000000004"
-        "0000000000000004"
-        "0000000a"  // group
-        "0000000000000004"
-        "00000000"
-        "0000000000000002"
-        "00000000"  //
-        "00000007"
-        "00000020"
-        "0000000b"
-        "01"  // ask
-        "0000000b"
-        "00000009"
-        "04"
-        "00000000";  // answer
+        "48414d52" "01" "00" "00af" "00000000" "1122334455667788"         // header
+        "0000000a" "0102030405060708" "00000000000003e8"                  // node
+        "19" "01" "03" "03" "05f5e100" "00000005" "00000002" "01" "00" "0001"
+        "0000000a" "0000000b" "0000000c"                                  // voters
+        "0000000b" "2122232425262728" "000000000000004d" "00000001"       // echo
+        "00000020" "07" "0000000000000004" "0000000000000004"             // group
+        "0000000a" "0000000000000004" "00000000" "0000000000000002" "00000000"
+        "00000007" "00000020" "0000000c" "0000000b" "01"                  // ask
+        "0000000b" "00000009" "04" "00000000";                            // answer
+    // clang-format on
     EXPECT_EQ(to_hex(encode(example_frame())), expected);
 }
 
@@ -150,13 +118,13 @@ struct BadByte {
 // Offsets are those of the tables in docs/protocol.md, in the example frame.
 constexpr std::size_t at_group = 20 + 40 + 12 + 24;
 constexpr std::size_t at_ask = at_group + 49;
-constexpr std::size_t at_answer = at_ask + 13;
+constexpr std::size_t at_answer = at_ask + 17;
 constexpr BadByte bad_bytes[] = {
     {"W4 magic", 0, 0x49},
     {"W4 version 0", 4, 0},
     {"W4 version 2", 4, 2},
     {"W5 reserved byte of the header", 5, 1},
-    {"W3 length", 7, 0xb4},
+    {"W3 length", 7, 0xb0},
     {"W5 reserved node flag", 40, 0x39},
     {"W5 reserved node flag, the top one", 40, 0x99},
     {"W7 mode", 41, 2},
@@ -180,7 +148,7 @@ constexpr BadByte bad_bytes[] = {
     {"W11 leader without a term", at_group + 12, 0},
     {"W11 promise to nobody with a term", at_group + 24, 0},
     {"W11 promise without a term", at_group + 32, 0},
-    {"W5 reserved ask flag", at_ask + 12, 3},
+    {"W5 reserved ask flag", at_ask + 16, 3},
     {"W7 result of an ask", at_answer + 8, 11},
 };
 
@@ -236,11 +204,11 @@ TEST(Wire, bad_frames_are_not_valid) {
         {"W11 257 groups",
          [](Frame& f) {
              f.groups = largest_frame().groups;
-             f.groups.push_back({.group = GroupId{5000}});
+             f.groups.emplace_back().group = GroupId{5000};
          }},
         {"W11 one group twice",
          [](Frame& f) {
-             f.groups.push_back({.group = GroupId{3}});
+             f.groups.emplace_back().group = GroupId{3};
              f.groups.push_back(f.groups[0]);
          }},
     };
