@@ -57,6 +57,8 @@ struct Cluster {
     std::string health_reason;
     bool drained = false;
     bool resigned = false;
+    /// After this node was held up (mode none): nobody is taken for silent until then.
+    BootTime listen_until = long_ago;
 
     Cluster(Settings settings_in, BootId boot_in);
 

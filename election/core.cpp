@@ -20,6 +20,9 @@ Core::Core(Settings settings, BootId boot, BootTime now)
     : cluster_(std::move(settings), boot), now_(now), next_send_(now) {
     for (const GroupSettings& group : cluster_.settings.groups) {
         groups_.emplace_back(group, cluster_, now);
+        // The gate outlives the agent: what an earlier life left open is shut before this one tells
+        // anybody that it holds no lease.
+        out_.actions.emplace_back(SetGate{groups_.back().id(), now});
     }
 }
 
@@ -41,8 +44,18 @@ bool Core::claims() const {
 
 void Core::begin(BootTime now) {
     HAMR_ASSERT(now >= now_);
+    notice_hold(now);
     now_ = now;
     for (Group& group : groups_) group.expire(now, out_);
+}
+
+// Mode none takes silence for death. A node that was itself held up has heard nothing either: it
+// reads what waits in its sockets first. Once per D, so that a slow host is late, but not mute.
+void Core::notice_hold(BootTime now) {
+    const Duration late = cluster_.interval() / 2;
+    if (cluster_.majority() || now - now_ <= late || now - next_wakeup() <= late) return;
+    if (now - cluster_.listen_until < cluster_.lease()) return;
+    cluster_.listen_until = now + cluster_.interval() / 4;
 }
 
 void Core::finish(BootTime now) {

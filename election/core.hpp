@@ -50,6 +50,7 @@ class Core {
     Received take(BootTime now, const Frame& frame, int path);
     void use(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
     void begin(BootTime now);
+    void notice_hold(BootTime now);
     void finish(BootTime now);
     void flush(BootTime now);
     [[nodiscard]] Frame compose(BootTime now, bool wants_answer);

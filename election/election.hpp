@@ -149,8 +149,10 @@ class Core;
 
 class Election {
   public:
-    /// `boot` is random and not 0. Settings are taken as checked; asserts what safety rests on
-    /// (self among the nodes, no colliding ids, timers in range).
+    /// `boot` is random and not 0. The first actions shut every gate that an earlier life of this
+    /// agent may have left open: carry them out before anything else. Settings are taken as
+    /// checked; asserts what safety rests on (self among the nodes, no colliding ids, timers in
+    /// range).
     Election(Settings settings, BootId boot, BootTime now);
     ~Election();
     Election(Election&&) noexcept;

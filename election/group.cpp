@@ -117,7 +117,7 @@ BootTime Group::ask_at(BootTime now) const {
                             !(cluster_.majority() && peer.starting);
         if (stands && rank_of(peer) < own_rank()) ++better;
     }
-    BootTime at = free_from + cluster_.interval() * better;
+    BootTime at = std::max(free_from + cluster_.interval() * better, cluster_.listen_until);
     if (holds_back(now) && successor_ != cluster_.self) at = std::max(at, hold_back_until_);
     return at;
 }

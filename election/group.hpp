@@ -83,7 +83,8 @@ class Group {
     struct Waiting {
         NodeId node;
         BootTime until = long_ago;
-        Duration lease{};  ///< what its frame asked for
+        Duration lease{};   ///< what its frame asked for
+        bool told = false;  ///< that this node supports it
     };
     struct Rank {
         std::uint32_t demotion;

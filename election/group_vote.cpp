@@ -88,7 +88,8 @@ void Group::remember(BootTime now, const Peer& peer, Duration lease) {
         const Peer* other = cluster_.find(waiting_.node);
         if (other != nullptr && rank_of(*other) < rank_of(peer)) return;
     }
-    waiting_ = {peer.id, now + cluster_.interval() * 3 / 2, lease};
+    const bool told = taken ? false : waiting_.told && waiting_.until > now;
+    waiting_ = {peer.id, now + cluster_.interval() * 3 / 2, lease, told};
 }
 
 void Group::vote(BootTime now, const Peer& peer, const GroupEntry& entry, const Frame& frame,
@@ -122,7 +123,8 @@ void Group::answer_waiting(BootTime now, Outbox& out) {
     if (entry == nullptr || !peer->compatible) return;
     if (entry->claim == Claim::candidate) {
         if (grant(now, *peer, *entry, waiting_.lease, out)) out.broadcast = true;
-    } else if (entry->claim == Claim::asking && may_support(now, *peer)) {
+    } else if (!waiting_.told && entry->claim == Claim::asking && may_support(now, *peer)) {
+        waiting_.told = true;  // once; what it asks again is answered as any frame is
         out.broadcast = true;
     }
 }

@@ -10,7 +10,7 @@
 
 #include <tl/expected.hpp>
 
-// Frames as bytes, and back: docs/protocol.md, rules W1 to W12.
+// Frames as bytes, and back: docs/protocol.md, rules W1 to W11.
 //
 // Contract: big-endian, fixed layout, one way to write each frame. Whatever decode() accepts,
 // encode() turns into the same bytes; whatever valid() accepts survives the round trip. Every
