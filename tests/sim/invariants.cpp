@@ -24,6 +24,9 @@ Invariants::Invariants(InvariantOptions options, std::size_t hosts, std::size_t 
     : options_(options), groups_(hosts, std::vector<PerGroup>(groups)), hosts_(hosts) {}
 
 void Invariants::acted(const World& world, const Host& host, const election::Action& action) {
+    const bool routine = std::holds_alternative<election::Send>(action) ||
+                         std::holds_alternative<election::SetGate>(action);
+    if (!routine) ++counters(world, host).changes;
     if (const auto* gate = std::get_if<election::SetGate>(&action)) {
         on_gate(world, host, *gate);
     } else if (const auto* lead = std::get_if<election::Lead>(&action)) {
@@ -77,7 +80,7 @@ void Invariants::on_step_down(const World& world, const Host& host,
 }
 
 void Invariants::on_send(const World& world, const Host& host, const election::Send& send) {
-    count_frame(world, host);
+    count_frame(world, host, send);
     for (const election::GroupEntry& entry : send.frame.groups) {
         const bool claims = entry.claim != election::Claim::none;
         if (claims && host.role() == election::NodeRole::witness) {
@@ -95,21 +98,36 @@ void Invariants::on_send(const World& world, const Host& host, const election::S
     }
 }
 
-void Invariants::count_frame(const World& world, const Host& host) {
-    // A frame per interval, an answer to every frame of every peer that asks for one, and as much
-    // again for changes that are told at once.
-    const auto nodes = static_cast<int>(world.hosts().size());
-    const auto paths = world.network.paths();
-    const int allowed = frame_window_intervals * nodes * (nodes + 2) * paths;
+Invariants::PerHost& Invariants::counters(const World& world, const Host& host) {
     PerHost& counted = hosts_[world.index(host.id)];
     const Duration length = host.settings.timing.interval * frame_window_intervals;
     const auto window = host.clock.at(world.now()).time_since_epoch() / length;
-    if (window != counted.window) counted = {window, 0};
-    ++counted.frames;
-    frame_share_ = std::max(frame_share_, counted.frames * 100 / allowed);
-    if (counted.frames > allowed) {
+    if (window != counted.window) {
+        // What was heard at the end of one window may be answered in the next.
+        counted = {.window = window, .asked = counted.asked / 4, .changes = counted.changes / 4};
+    }
+    return counted;
+}
+
+void Invariants::received(const World& world, const Host& host, const Frame& frame, int,
+                          election::Received result) {
+    const bool counts = result.verdict == election::Verdict::greeted ||
+                        (result.verdict == election::Verdict::used && frame.wants_answer);
+    if (counts) ++counters(world, host).asked;
+}
+
+void Invariants::count_frame(const World& world, const Host& host, const election::Send& send) {
+    // Two frames to everybody per interval, an answer to whoever asked, and news at once.
+    const auto peers = static_cast<std::int64_t>(world.hosts().size()) - 1;
+    PerHost& counted = counters(world, host);
+    counted.datagrams += send.to == election::no_node ? peers : 1;
+    const std::int64_t allowed =
+        peers * (frame_window_intervals * 2 + 2 * counted.changes + 8) + counted.asked;
+    frame_share_ = std::max(frame_share_, static_cast<int>(counted.datagrams * 100 / allowed));
+    if (counted.datagrams > allowed) {
         broken("S6", host,
-               "sends more than " + std::to_string(allowed) + " frames in " + ms(length));
+               "sends more than " + std::to_string(allowed) + " datagrams within " +
+                   std::to_string(frame_window_intervals) + " intervals");
     }
 }
 

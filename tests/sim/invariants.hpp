@@ -27,6 +27,8 @@ class Invariants : public Observer {
     Invariants(InvariantOptions options, std::size_t hosts, std::size_t groups);
 
     void acted(const World& world, const Host& host, const election::Action& action) override;
+    void received(const World& world, const Host& host, const Frame& frame, int path,
+                  election::Received result) override;
     void settled(const World& world, const Host& host, std::size_t actions) override;
     void ticked(const World& world, const Host& host) override;
 
@@ -45,7 +47,9 @@ class Invariants : public Observer {
     };
     struct PerHost {
         std::int64_t window = -1;
-        int frames = 0;
+        std::int64_t datagrams = 0;
+        std::int64_t asked = 0;    ///< frames heard that want an answer, or a greeting back
+        std::int64_t changes = 0;  ///< what it may tell everybody at once
     };
     struct Question {
         std::size_t host;
@@ -58,7 +62,8 @@ class Invariants : public Observer {
     void on_lead(const World& world, const Host& host, const election::Lead& lead);
     void on_step_down(const World& world, const Host& host, const election::StepDown& down);
     void on_send(const World& world, const Host& host, const election::Send& send);
-    void count_frame(const World& world, const Host& host);
+    PerHost& counters(const World& world, const Host& host);
+    void count_frame(const World& world, const Host& host, const election::Send& send);
     void on_done(const World& world, const Host& host, const election::FailoverDone& done);
 
     InvariantOptions options_;

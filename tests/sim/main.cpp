@@ -31,6 +31,7 @@ struct Arguments {
     bool trace = false;
     bool frames = false;
     bool twice = false;
+    bool keep_going = false;
     bool need_coverage = false;
     int expect = 0;
 };
@@ -38,7 +39,7 @@ struct Arguments {
 constexpr const char* usage =
     "usage: sim [--seed N | --seeds A..B | --regressions FILE] [--quiet] [--trace] [--frames]\n"
     "           [--mode majority|none] [--nodes N] [--rates LOW,HIGH] [--twice]\n"
-    "           [--need-coverage] [--expect CODE]\n";
+    "           [--keep-going] [--need-coverage] [--expect CODE]\n";
 
 std::array<char, 256> last_words{};
 
@@ -135,6 +136,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
             arguments.trace = arguments.frames = true;
         } else if (option == "--twice") {
             arguments.twice = true;
+        } else if (option == "--keep-going") {
+            arguments.keep_going = true;
         } else if (option == "--need-coverage") {
             arguments.need_coverage = true;
         } else if (i + 1 < argc && set_value(arguments, option, argv[i + 1])) {
@@ -188,6 +191,11 @@ int run_seed(const Arguments& arguments, std::uint64_t seed, Counts& counts) {
         }
     }
     if (!outcome.failed) return 0;
+    if (arguments.keep_going) {
+        std::printf("seed %llu FAILED: %s\n", static_cast<unsigned long long>(seed),
+                    outcome.what.c_str());
+        return static_cast<int>(*outcome.failed);
+    }
     tell_failure(arguments, options, outcome);
     std::printf("replay: %s\n", replay.c_str());
     return static_cast<int>(*outcome.failed);
@@ -195,9 +203,11 @@ int run_seed(const Arguments& arguments, std::uint64_t seed, Counts& counts) {
 
 int run_all(const Arguments& arguments) {
     Counts counts;
+    int worst = 0;
     for (const std::uint64_t seed : arguments.seeds) {
         const int code = run_seed(arguments, seed, counts);
-        if (code != 0) return code;
+        if (code != 0 && !arguments.keep_going) return code;
+        if (worst == 0) worst = code;
     }
     std::printf("%s\n", counts.text().c_str());
     const std::string missing = counts.missing();
@@ -205,7 +215,7 @@ int run_all(const Arguments& arguments) {
         std::printf("FAILED: these runs have hardly met: %s\n", missing.c_str());
         return 12;
     }
-    return 0;
+    return worst;
 }
 
 }  // namespace
