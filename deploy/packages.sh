@@ -47,7 +47,7 @@ packages_of() {
 is_installed() {
     local package
     for package in "$1" "$1:any"; do
-        if dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]]; then
             return 0
         fi
     done

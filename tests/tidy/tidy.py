@@ -24,17 +24,19 @@ FUNCTION_LIMIT = 120
 LAYERS = [
     (r"base/mysql/", r"base/"),
     (r"base/", r"base/(?!mysql/)"),
-    *((rf"{room}/io/", rf"(base|{room})/") for room in DOMAINS),
-    *((rf"{room}/", rf"(base/(?!mysql/)|{room}/(?!io/))") for room in DOMAINS),
+    *((rf"{room}/(io|gate)/", rf"(base|{room})/") for room in DOMAINS),
+    *((rf"{room}/", rf"(base/(?!mysql/)|{room}/(?!io/|gate/))") for room in DOMAINS),
     (r"agent/", r"(base|agent|election|vip|health|router)/"),
     (r"tests/(sim|scenarios|property)/",
-     r"(base/(?!mysql/)|(election|vip|health|router)/(?!io/)|tests/(sim|scenarios|property)/)"),
+     r"(base/(?!mysql/)|(election|vip|health|router)/(?!io/|gate/)"
+     r"|tests/(sim|scenarios|property)/)"),
     (r"tests/lab/", r"(base/(?!mysql/)|tests/lab/)"),
     (r"tests/", r"(base|agent|election|vip|health|router|tests)/"),
 ]
 
 # Pure libraries: no Asio, logging, sockets, kernel, threads, files, or randomness of their own.
-PURE = re.compile(r"(base/(?!mysql/)|(election|vip|health|router)/(?!io/)|tests/sim/)")
+# vip/gate is the part of vip/io that talks to BPF.
+PURE = re.compile(r"(base/(?!mysql/)|(election|vip|health|router)/(?!io/|gate/)|tests/sim/)")
 BANNED_HEADERS = re.compile(
     r"boost/(asio|beast)|spdlog/|sys/|net/|netinet/|arpa/|linux/|netlink/|bpf/|libmnl/|libnftnl/"
     r"|libnetfilter|mariadb/|mysql|thread$|mutex$|shared_mutex$|condition_variable$|future$|atomic$"
@@ -57,7 +59,8 @@ ALLOWED = {
 }
 # The simulator's own command line talks to people.
 TALKS = re.compile(r"tests/sim/")
-TALKING = re.compile(r"iostream$|fstream$|atomic$|thread$|csignal$|unistd\.h$|std::(cout|cerr|thread)")
+TALKING = re.compile(r"iostream$|fstream$|atomic$|thread$|csignal$|unistd\.h$"
+                     r"|std::(cout|cerr|thread)")
 
 CPP = (".cpp", ".hpp", ".h", ".c")
 CODE = (*CPP, ".py", ".sh", ".cmake")

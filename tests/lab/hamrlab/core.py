@@ -29,7 +29,8 @@ def program(name):
     for place in places:
         if (place / name).exists():
             return str(place / name)
-    raise LabError(f"{name} is not built (looked in {', '.join(map(str, places)) or 'build/*/bin'})")
+    looked = ", ".join(map(str, places)) or "build/*/bin"
+    raise LabError(f"{name} is not built (looked in {looked})")
 
 
 def have_program(name):

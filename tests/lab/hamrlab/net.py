@@ -94,8 +94,8 @@ class Host:
             raise LabError(f"{port}: names of interfaces end after 15 characters")
         switch = self.lab.switch
         mac = mac or (self.mac if interface == "eth0" else None)
-        run(["ip", "-n", switch, "link", "add", "name", port, "type", "veth", "peer", "name", interface,
-             *(["address", mac] if mac else []), "netns", self.namespace])
+        run(["ip", "-n", switch, "link", "add", "name", port, "type", "veth", "peer", "name",
+             interface, *(["address", mac] if mac else []), "netns", self.namespace])
         run(["ip", "-n", switch, "link", "set", "dev", port, "master", bridge, "up"])
         run(["ip", "-n", self.namespace, "link", "set", "dev", interface, "up"])
         if addresses is None:

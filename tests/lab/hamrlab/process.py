@@ -35,7 +35,9 @@ class Process:
             self._child = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, *self.argv], stdin=subprocess.DEVNULL,
                 stdout=out, stderr=errors, cwd=cwd, env={**os.environ, **(env or {})},
-                preexec_fn=lambda: _die_with_parent(parent))
+                preexec_fn=lambda: _die_with_parent(parent),
+                # Ctrl-C in a terminal is for the lab's owner, who ends the rest in order.
+                start_new_session=True)
 
     @property
     def pid(self):
