@@ -98,10 +98,10 @@ inline rc::Gen<GroupEntry> group_entry() {
 }
 
 inline rc::Gen<Ask> ask() {
-    return rc::gen::build<Ask>(
-        rc::gen::set(&Ask::id), rc::gen::set(&Ask::group, any_id<GroupId>()),
-        rc::gen::set(&Ask::leader, any_id<NodeId>()), rc::gen::set(&Ask::leader, any_id<NodeId>()),
-        rc::gen::set(&Ask::target, any_id<NodeId>()), rc::gen::set(&Ask::force));
+    return rc::gen::build<Ask>(rc::gen::set(&Ask::id), rc::gen::set(&Ask::group, any_id<GroupId>()),
+                               rc::gen::set(&Ask::leader, any_id<NodeId>()),
+                               rc::gen::set(&Ask::target, any_id<NodeId>()),
+                               rc::gen::set(&Ask::force));
 }
 
 inline rc::Gen<Answer> answer() {
