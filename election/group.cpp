@@ -62,6 +62,8 @@ void Group::expire(BootTime now, Outbox& out) {
                                           std::to_string(cluster_.needed) + " needed"
                                     : "this agent was held up for longer than its lease";
         step_down(now, no_node, why, out);
+        // Somebody may lead by now: listen as after a start.
+        if (!cluster_.majority()) free_since_ = now + cluster_.lease();
     }
     if (!free_ && !promised(now)) end_promise(promise_.until, false);
 }
@@ -361,8 +363,11 @@ GroupStatus Group::status(BootTime now) const {
     status.leader = leader.leader;
     status.term = leader.leader == no_node ? seen_ : leader.term;
     status.announced = leader.announced;
-    status.since = since_;
-    status.reason = reason_;
+    // Of the leadership where there is one, else of this node's own state.
+    const bool follows =
+        leader.leader != no_node && leader.leader == last_leader_ && phase_ != Phase::leader;
+    status.since = follows ? led_since_ : since_;
+    status.reason = follows ? led_reason_ : reason_;
     status.needed = cluster_.needed;
     if (phase_ == Phase::leader) {
         status.lease = std::max(Duration::zero(), lease_until_ - now);

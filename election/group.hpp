@@ -109,7 +109,8 @@ class Group {
                         const Frame& frame);
     void end_promise(BootTime now, bool released);
     [[nodiscard]] bool promised(BootTime now) const { return promise_.until > now; }
-    void follow_leader(BootTime now, const Peer& peer, Outbox& out);
+    void follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
+    void note_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
 
     // Standing (group.cpp).
     [[nodiscard]] bool eligible() const;
@@ -172,6 +173,9 @@ class Group {
     bool free_ = true;
     bool freed_by_release_ = false;
     NodeId last_leader_;
+    Term last_leader_term_;
+    BootTime led_since_ = long_ago;  ///< as far as this node has seen
+    std::string led_reason_;
     BootTime last_leader_heard_ = long_ago;
     NodeId successor_;  ///< named by the last leader; alone may ask until hold_back_until_
     NodeId named_;      ///< the same, when this node was that leader

@@ -16,6 +16,7 @@ void Group::lead(BootTime now, const std::string& why, Outbox& out) {
     named_ = no_node;
     successor_ = no_node;
     last_leader_ = cluster_.self;
+    last_leader_term_ = term_;
     last_leader_heard_ = long_ago;
     lease_until_ = long_ago;
     renew_lease(now, out);

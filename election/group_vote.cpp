@@ -37,13 +37,17 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
         last_leader_heard_ = long_ago;
         out.answer = out.answer || waiting_.until > now;
     }
-    const bool news = entry.successor != no_node && entry.released > handled_release_ &&
-                      entry.released >= seen_ && phase_ != Phase::leader;
+    // A sender that knows of a newer term repeats what is over (a new life here cannot tell).
+    const bool latest = entry.released >= std::max(seen_, entry.seen);
+    const bool news = entry.successor != no_node && entry.released > handled_release_ && latest &&
+                      phase_ != Phase::leader;
     if (!news) return;
+    named_ = no_node;
     handled_release_ = entry.released;
     successor_ = entry.successor;
     hold_back_until_ = now + cluster_.lease();
     if (successor_ != cluster_.self || !eligible() || promised(now)) return;
+    if (now < cluster_.listen_until) return;  // an old offer, perhaps: ask_at() comes back to it
     if (phase_ == Phase::follower || phase_ == Phase::asking) {
         stand(now, "handover from " + peer.name, out);
     }
@@ -129,7 +133,28 @@ void Group::answer_waiting(BootTime now, Outbox& out) {
     }
 }
 
-void Group::follow_leader(BootTime now, const Peer& peer, Outbox& out) {
+void Group::note_leader(BootTime now, const Peer& peer, Term term, Outbox& out) {
+    if (peer.id == last_leader_ && term == last_leader_term_) return;
+    const bool same = peer.id == last_leader_ && last_leader_term_.value != 0;
+    if (!same) {
+        const bool named = holds_back(now) && successor_ == peer.id;
+        led_since_ = now;
+        if (last_leader_ == no_node) {
+            led_reason_ = "found leading";
+        } else if (named) {
+            led_reason_ = "handover from " + cluster_.name(last_leader_);
+        } else {
+            led_reason_ = why_free(now);
+        }
+        out.actions.emplace_back(Transition{id_, peer.id, std::string(to_string(State::follower)),
+                                            std::string(to_string(State::leader)), led_reason_,
+                                            term, now});
+    }
+    last_leader_term_ = term;
+}
+
+void Group::follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out) {
+    note_leader(now, peer, term, out);
     last_leader_ = peer.id;
     last_leader_heard_ = now;
     if (phase_ == Phase::asking) {
@@ -145,7 +170,8 @@ void Group::receive(BootTime now, const Peer& peer, const GroupEntry* entry, con
     leave_quarantine_if_told(now, peer, entry, out);
     const GroupEntry& word = entry != nullptr ? *entry : nothing;
     note_release(now, peer, word, out);
-    if (word.claim == Claim::leader && phase_ != Phase::leader) follow_leader(now, peer, out);
+    if (word.claim == Claim::leader && phase_ != Phase::leader)
+        follow_leader(now, peer, word.term, out);
     if (cluster_.majority()) {
         yield_to_rivals(now, peer, word, out);
         vote(now, peer, word, frame, out);
