@@ -291,7 +291,9 @@ void Faults::heal() {
         if (world_.host(h).resigned) world_.crash(h);
         world_.start(h);
         if (options_.heal_health) world_.demote(h, 0, false);
-        if (world_.host(h).drained && (!can_lead || prng_.chance(1, 2))) world_.drain(h, false);
+        if (!world_.host(h).drained || (can_lead && prng_.chance(1, 2))) continue;
+        // One after the other: in none mode two that may lead all at once both do, for a moment.
+        world_.after(options_.lease() * static_cast<int>(h), [this, h] { world_.drain(h, false); });
     }
 }
 

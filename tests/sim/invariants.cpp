@@ -21,7 +21,10 @@ constexpr int frame_window_intervals = 8;
 }  // namespace
 
 Invariants::Invariants(InvariantOptions options, std::size_t hosts, std::size_t groups)
-    : options_(options), groups_(hosts, std::vector<PerGroup>(groups)), hosts_(hosts) {}
+    : options_(options),
+      groups_(hosts, std::vector<PerGroup>(groups)),
+      hosts_(hosts),
+      collisions_(groups, end_of_time) {}
 
 void Invariants::acted(const World& world, const Host& host, const election::Action& action) {
     const bool routine = std::holds_alternative<election::Send>(action) ||
@@ -50,25 +53,41 @@ void Invariants::on_gate(const World& world, const Host& host, const election::S
     if (host.role() == election::NodeRole::witness) broken("S4", host, "is a witness with a gate");
     if (!options_.exclusive) return;
     const std::size_t g = world.group_index(gate.group);
+    bool alone = true;
     for (const Host& other : world.hosts()) {
         if (&other == &host || !world.gate_open(other, g)) continue;
+        alone = false;
+        if (tolerated(world, other, g)) continue;
         const RealTime end = other.clock.when(other.groups[g].gate);
         broken("S1", host,
                "opens its gate of " + world.group_names()[g] + " while that of " + other.name +
                    " is open for another " + ms(end - world.now()));
     }
+    if (alone) collisions_[g] = end_of_time;
+}
+
+bool Invariants::tolerated(const World& world, const Host& other, std::size_t group) {
+    if (options_.collision == Duration::zero()) return false;
+    RealTime& began = collisions_[group];
+    const RealTime led = groups_[world.index(other.id)][group].lead_at;
+    if (began == end_of_time && world.now() - led <= options_.collision) began = world.now();
+    return began != end_of_time && world.now() - began <= options_.settle;
 }
 
 void Invariants::on_lead(const World& world, const Host& host, const election::Lead& lead) {
     if (host.role() == election::NodeRole::witness) broken("S4", host, "is a witness and leads");
     PerGroup& group = groups_[world.index(host.id)][world.group_index(lead.group)];
-    if (group.life != host.life) group = {host.life, election::Term{}};
+    if (group.life != host.life) {
+        group = PerGroup{};
+        group.life = host.life;
+    }
     if (lead.term <= group.newest) {
         broken("S3", host,
                "leads in term " + std::to_string(lead.term.value) + " after term " +
                    std::to_string(group.newest.value));
     }
     group.newest = lead.term;
+    group.lead_at = world.now();
 }
 
 void Invariants::on_step_down(const World& world, const Host& host,
@@ -159,7 +178,8 @@ void Invariants::on_done(const World& world, const Host& host, const election::F
     if (!answered_.emplace(world.index(host.id), host.life, done.id).second) {
         broken("S8", host, "answers a failover request twice");
     }
-    if (done.result != election::AskResult::accepted) return;
+    // Two leaders at once (none mode, partitions) can make a stale frame look like the successor's.
+    if (done.result != election::AskResult::accepted || !options_.exclusive) return;
     const auto question =
         std::find_if(questions_.begin(), questions_.end(), [&](const Question& q) {
             return q.host == world.index(host.id) && q.life == host.life && q.id == done.id;

@@ -20,6 +20,10 @@ namespace hamr::sim {
 struct InvariantOptions {
     /// S1 is promised: majority mode, or none mode on a network that loses nothing.
     bool exclusive = true;
+    /// In none mode two that step forward before they can have heard each other both lead, and must
+    /// settle within `settle`. Zero in majority mode.
+    Duration collision{};
+    Duration settle{};
 };
 
 class Invariants : public Observer {
@@ -44,6 +48,7 @@ class Invariants : public Observer {
     struct PerGroup {
         std::uint64_t life = 0;
         election::Term newest;
+        RealTime lead_at{Duration{INT64_C(-1) << 60}};
     };
     struct PerHost {
         std::int64_t window = -1;
@@ -58,6 +63,7 @@ class Invariants : public Observer {
         RealTime at;
     };
 
+    [[nodiscard]] bool tolerated(const World& world, const Host& other, std::size_t group);
     void on_gate(const World& world, const Host& host, const election::SetGate& gate);
     void on_lead(const World& world, const Host& host, const election::Lead& lead);
     void on_step_down(const World& world, const Host& host, const election::StepDown& down);
@@ -69,6 +75,7 @@ class Invariants : public Observer {
     InvariantOptions options_;
     std::vector<std::vector<PerGroup>> groups_;
     std::vector<PerHost> hosts_;
+    std::vector<RealTime> collisions_;  ///< per group, when the present one began
     std::vector<Question> questions_;
     std::set<std::tuple<std::size_t, std::uint64_t, std::uint32_t>> answered_;
     int frame_share_ = 0;

@@ -26,6 +26,16 @@ WorldOptions world_options(const RunOptions& run) {
     return options;
 }
 
+InvariantOptions invariant_options(const RunOptions& run) {
+    InvariantOptions options;
+    options.exclusive = run.exclusive();
+    if (run.mode == election::Mode::none) {
+        options.collision = run.weather.delay_max;
+        options.settle = run.lease() * 3;
+    }
+    return options;
+}
+
 std::string state_of(const World& world) {
     std::string text;
     for (const Host& host : world.hosts()) {
@@ -118,7 +128,7 @@ Outcome run(const RunOptions& options, const Telling& telling) {
     Prng prng{options.seed ^ 0x40575ULL};
     World world(world_options(options), make_hosts(options, prng));
     const auto groups = static_cast<std::size_t>(options.groups);
-    Invariants invariants({.exclusive = options.exclusive()}, world.hosts().size(), groups);
+    Invariants invariants(invariant_options(options), world.hosts().size(), groups);
     Coverage coverage(groups);
     Trace trace({.frames = telling.frames}, telling.line);
     if (telling.line) world.observe(trace);
