@@ -2,7 +2,10 @@
 #include "agent/control/json.hpp"
 
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <span>
+#include <utility>
 
 #include <boost/json.hpp>
 
@@ -14,6 +17,50 @@ namespace json = boost::json;
 
 constexpr std::array<std::string_view, 5> basic_drops{"bad_signature", "replayed", "wrong_cluster",
                                                       "unknown_node", "malformed"};
+
+/// Milliseconds to the microsecond; what is no number is null.
+json::value milliseconds(double ms) {
+    if (!std::isfinite(ms)) return nullptr;
+    return std::round(ms * 1000) / 1000;
+}
+
+json::value milliseconds(const std::optional<double>& ms) {
+    return ms ? milliseconds(*ms) : json::value(nullptr);
+}
+
+/// As json::serialize, but 24.5 instead of 2.45E1: people and grep read this too.
+void write(const json::value& value, std::string& out) {
+    std::string_view gap;
+    if (const json::object* object = value.if_object()) {
+        out += '{';
+        for (const auto& member : *object) {
+            out += std::exchange(gap, ",");
+            out += json::serialize(json::string_view(member.key())) + ":";
+            write(member.value(), out);
+        }
+        out += '}';
+    } else if (const json::array* array = value.if_array()) {
+        out += '[';
+        for (const json::value& item : *array) {
+            out += std::exchange(gap, ",");
+            write(item, out);
+        }
+        out += ']';
+    } else if (const double* number = value.if_double()) {
+        std::array<char, 512> text{};
+        const auto end = std::to_chars(text.data(), text.data() + text.size(), *number,
+                                       std::chars_format::fixed);
+        out.append(text.data(), end.ptr);
+    } else {
+        out += json::serialize(value);
+    }
+}
+
+std::string write(const json::value& value) {
+    std::string out;
+    write(value, out);
+    return out;
+}
 
 template <class T>
 json::value or_null(const std::optional<T>& value) {
@@ -31,7 +78,7 @@ json::value to_value(const GroupStatus& group) {
         {"term", group.term},
         {"since", group.since ? json::value(format_time(*group.since)) : json::value(nullptr)},
         {"reason", group.reason},
-        {"lease_ms", or_null(group.lease_ms)},
+        {"lease_ms", milliseconds(group.lease_ms)},
         {"votes", or_null(group.votes)},
         {"needed", group.needed}};
 }
@@ -40,7 +87,7 @@ json::value to_value(const NodeStatus& node) {
     return json::object{{"role", to_string(node.role)},
                         {"state", to_string(node.state)},
                         {"demotion", node.demotion},
-                        {"last_heard_ms", or_null(node.last_heard_ms)},
+                        {"last_heard_ms", milliseconds(node.last_heard_ms)},
                         {"drained", node.drained}};
 }
 
@@ -69,7 +116,7 @@ json::value to_value(const HistoryEntry& entry) {
                         {"term", entry.term}};
     if (!entry.stages_ms.empty()) {
         json::object stages;
-        for (const auto& [stage, ms] : entry.stages_ms) stages[stage] = ms;
+        for (const auto& [stage, ms] : entry.stages_ms) stages[stage] = milliseconds(ms);
         object["stages_ms"] = std::move(stages);
     }
     return object;
@@ -302,21 +349,21 @@ std::string to_json(const Status& status) {
     for (const Warning& warning : status.warnings) {
         warnings.push_back(json::object{{"what", warning.what}, {"remedy", warning.remedy}});
     }
-    return json::serialize(json::object{{"cluster", status.cluster},
-                                        {"node", status.node},
-                                        {"version", status.version},
-                                        {"quorum", status.quorum},
-                                        {"groups", std::move(groups)},
-                                        {"nodes", std::move(nodes)},
-                                        {"router", to_value(status.router)},
-                                        {"drops", std::move(drops)},
-                                        {"warnings", std::move(warnings)}});
+    return write(json::object{{"cluster", status.cluster},
+                              {"node", status.node},
+                              {"version", status.version},
+                              {"quorum", status.quorum},
+                              {"groups", std::move(groups)},
+                              {"nodes", std::move(nodes)},
+                              {"router", to_value(status.router)},
+                              {"drops", std::move(drops)},
+                              {"warnings", std::move(warnings)}});
 }
 
 std::string to_json(const std::vector<HistoryEntry>& history) {
     json::array array;
     for (const HistoryEntry& entry : history) array.push_back(to_value(entry));
-    return json::serialize(array);
+    return write(array);
 }
 
 std::string to_json(const FailoverRequest& request) {
@@ -324,26 +371,28 @@ std::string to_json(const FailoverRequest& request) {
     if (request.to) object["to"] = *request.to;
     if (request.group) object["group"] = *request.group;
     object["force"] = request.force;
-    return json::serialize(object);
+    return write(object);
 }
 
 std::string to_json(const FailoverAnswer& answer) {
     if (answer.outcome != Outcome::done) return error_json(answer.message, answer.remedy);
     json::array moves;
     for (const Move& move : answer.moves) {
-        moves.push_back(json::object{
-            {"group", move.group}, {"from", move.from}, {"to", move.to}, {"ms", move.ms}});
+        moves.push_back(json::object{{"group", move.group},
+                                     {"from", move.from},
+                                     {"to", move.to},
+                                     {"ms", milliseconds(move.ms)}});
     }
-    return json::serialize(
+    return write(
         json::object{{"result", "done"}, {"message", answer.message}, {"moves", std::move(moves)}});
 }
 
 std::string error_json(std::string_view error, std::string_view remedy) {
-    return json::serialize(json::object{{"error", error}, {"remedy", remedy}});
+    return write(json::object{{"error", error}, {"remedy", remedy}});
 }
 
 std::string version_json(std::string_view version) {
-    return json::serialize(json::object{{"version", version}});
+    return write(json::object{{"version", version}});
 }
 
 Result<Status> parse_status(std::string_view text) {

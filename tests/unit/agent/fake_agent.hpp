@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "agent/control/server.hpp"
+#include "tests/unit/agent/sample.hpp"
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace hamr::test {
+
+/// Answers what it is told to; a failover to "router2" ends a moment later, on the loop.
+class FakeHandler : public control::Handler {
+  public:
+    explicit FakeHandler(boost::asio::io_context& loop) : timer_(loop) {}
+
+    control::Status status() override {
+        if (broken) throw std::runtime_error("the fake is broken");
+        return current;
+    }
+    std::vector<control::HistoryEntry> history() override { return past; }
+
+    void failover(control::FailoverRequest request,
+                  std::function<void(control::FailoverAnswer)> done) override {
+        asked.push_back(request);
+        if (silent) return;
+        const std::string to = request.to.value_or("router2");
+        if (to == "router1") {
+            done({control::Outcome::done, "router1 leads already", "", {}});
+        } else if (!request.force) {
+            done({control::Outcome::refused,
+                  "router2 is worse than router1: demotion 10, not 0",
+                  "heal it, or use --force",
+                  {}});
+        } else {
+            timer_.expires_after(std::chrono::milliseconds(1));
+            timer_.async_wait([done](const boost::system::error_code&) {
+                done({control::Outcome::done,
+                      "router2 leads",
+                      "",
+                      {{"default", "router1", "router2", 1.75}}});
+                done({});  // a second answer must do no harm
+            });
+        }
+    }
+
+    control::Status current = sample_status();
+    std::vector<control::HistoryEntry> past = sample_history();
+    std::vector<control::FailoverRequest> asked;
+    bool broken = false;
+    bool silent = false;
+
+  private:
+    boost::asio::steady_timer timer_;
+};
+
+/// The control API over a fake handler, on a thread of its own.
+class FakeAgent {
+  public:
+    explicit FakeAgent(control::ServerOptions options)
+        : handler(loop_), server_(loop_, handler, std::move(options)) {}
+    ~FakeAgent() {
+        if (!thread_.joinable()) return;
+        boost::asio::post(loop_, [this] {
+            server_.stop();
+            guard_.reset();
+        });
+        thread_.join();
+    }
+    FakeAgent(const FakeAgent&) = delete;
+    FakeAgent& operator=(const FakeAgent&) = delete;
+
+    /// Change `handler` before.
+    Result<> start() {
+        auto started = server_.start();
+        if (started) thread_ = std::thread([this] { loop_.run(); });
+        return started;
+    }
+
+  private:
+    boost::asio::io_context loop_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{
+        loop_.get_executor()};
+
+  public:
+    FakeHandler handler;
+
+  private:
+    control::Server server_;
+    std::thread thread_;
+};
+
+}  // namespace hamr::test

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/control/model.hpp"
+
+#include "agent/control/json.hpp"
+#include "tests/unit/agent/sample.hpp"
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+namespace hamr::control {
+namespace {
+
+using test::sample_history;
+using test::sample_status;
+using testing::HasSubstr;
+
+TEST(WallTimeText, ThereAndBack) {
+    for (const char* text : {"2026-11-20T06:00:00Z", "1970-01-01T00:00:00Z",
+                             "2028-02-29T23:59:59.001Z", "2026-11-20T06:00:00.120Z"}) {
+        const auto time = parse_time(text);
+        ASSERT_TRUE(time) << text;
+        EXPECT_EQ(format_time(*time), text);
+    }
+    EXPECT_EQ(format_time(*parse_time("2026-11-20T06:00:00.1239999Z")), "2026-11-20T06:00:00.123Z");
+    for (const char* text :
+         {"", "2026-11-20", "2026-11-20T06:00:00", "2026-11-20T06:00:00+01:00",
+          "2026-02-30T06:00:00Z", "2026-11-20T24:00:00Z", "2026-11-20T06:00:00.Z",
+          "2026-11-20 06:00:00Z", "x026-11-20T06:00:00Z", "2026-11-20T06:00:00.1234567891Z"}) {
+        EXPECT_FALSE(parse_time(text)) << text;
+    }
+}
+
+TEST(StatusJson, ThereAndBack) {
+    const auto parsed = parse_status(to_json(sample_status()));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(*parsed, sample_status());
+}
+
+TEST(StatusJson, IsTheTextOfTheDesign) {
+    Status status = sample_status();
+    status.groups.pop_back();
+    status.nodes.pop_back();
+    status.router.backends.pop_back();
+    status.drops.clear();
+    EXPECT_EQ(
+        to_json(status),
+        R"({"cluster":"shop","node":"router1","version":"0.1.0","quorum":"majority",)"
+        R"("groups":{"default":{"addresses":["192.0.2.100/24","2001:db8::100/64"],)"
+        R"("state":"leader","leader":"router1","term":4,"since":"2026-11-20T06:00:00Z",)"
+        R"("reason":"takeover: router2 silent for 30 ms","lease_ms":24.5,"votes":3,"needed":2}},)"
+        R"("nodes":{"router1":{"role":"router","state":"alive","demotion":0,"last_heard_ms":0,)"
+        R"("drained":false},"router2":{"role":"router","state":"silent","demotion":10,)"
+        R"("last_heard_ms":4210.5,"drained":true}},)"
+        R"("router":{"kind":"embedded","state":"degraded","flows":812,"backends":[{)"
+        R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
+        R"("note":""}]},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
+        R"("unknown_node":0,"malformed":0},)"
+        R"("warnings":[{"what":"the clock drifts","remedy":"look at chrony"}]})");
+}
+
+TEST(StatusJson, UnknownIsNull) {
+    const std::string text = to_json(sample_status());
+    EXPECT_THAT(text,
+                HasSubstr(R"("leader":null,"term":2,"since":null,"reason":"","lease_ms":null,)"
+                          R"("votes":null,"needed":2)"));
+    EXPECT_THAT(text, HasSubstr(R"("last_heard_ms":null)"));
+}
+
+TEST(StatusJson, OfANewerAgentIsStillRead) {
+    const auto parsed = parse_status(
+        R"({"cluster":"c","node":"n","more":{"x":[1]},"groups":{"g":{"state":"dancing","term":1.0}},)"
+        R"("drops":{"new_reason":3}})");
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->groups.at(0).term, 1U);
+    EXPECT_EQ(parsed->drops.at("new_reason"), 3U);
+}
+
+TEST(StatusJson, NonsenseIsRefusedByName) {
+    const auto error = [](std::string_view text) {
+        const auto parsed = parse_status(text);
+        return parsed ? std::string() : parsed.error().message();
+    };
+    EXPECT_THAT(error("{"), HasSubstr("not JSON"));
+    EXPECT_EQ(error("[]"), "the status is not an object");
+    EXPECT_EQ(error("{}"), "the status has no \"cluster\"");
+    EXPECT_EQ(error(R"({"cluster":1,"node":"n"})"), "the status \"cluster\" is not a string");
+    EXPECT_EQ(error(R"({"cluster":"c","node":"n","groups":[]})"),
+              "the status \"groups\" is not an object");
+    EXPECT_EQ(error(R"({"cluster":"c","node":"n","groups":{"g":{"term":-1}}})"),
+              "group g \"term\" is not a number in range");
+    EXPECT_EQ(error(R"({"cluster":"c","node":"n","groups":{"g":{"since":"noon"}}})"),
+              "group g \"since\" is not a time like 2026-11-20T06:00:00Z");
+    EXPECT_THAT(error(std::string(100'000, '[')), HasSubstr("not JSON"));
+}
+
+TEST(HistoryJson, ThereAndBack) {
+    const std::string text = to_json(sample_history());
+    EXPECT_THAT(text, HasSubstr(R"({"time":"2026-11-20T05:00:00Z","node":"router1",)"
+                                R"("group":"default","from":"","to":"router2",)"
+                                R"("reason":"first leader","term":3},)"));
+    EXPECT_THAT(text, HasSubstr(R"("stages_ms":{"detected":)"));
+    const auto parsed = parse_history(text);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(*parsed, sample_history());
+    EXPECT_EQ(to_json(std::vector<HistoryEntry>{}), "[]");
+    EXPECT_FALSE(parse_history("{}"));
+}
+
+TEST(FailoverJson, RequestThereAndBack) {
+    for (const FailoverRequest& request :
+         {FailoverRequest{}, FailoverRequest{"router2", "default", true}}) {
+        EXPECT_EQ(parse_failover_request(to_json(request)), request);
+    }
+    EXPECT_EQ(parse_failover_request(""), FailoverRequest{});
+    EXPECT_EQ(parse_failover_request(R"({"to":null})"), FailoverRequest{});
+}
+
+TEST(FailoverJson, AnOrderThatIsNotUnderstoodIsRefused) {
+    const auto error = [](std::string_view text) {
+        return parse_failover_request(text).error().message();
+    };
+    EXPECT_EQ(error(R"({"too":"router2"})"), "the request has an unknown key \"too\"");
+    EXPECT_EQ(error(R"({"to":2})"), "the request \"to\" is not a string");
+    EXPECT_EQ(error(R"({"force":"yes"})"), "the request \"force\" is not true or false");
+    EXPECT_EQ(error("[]"), "the request is not an object");
+}
+
+TEST(FailoverJson, AnswerThereAndBack) {
+    const FailoverAnswer answer{
+        Outcome::done, "router2 leads", "", {{"default", "router1", "router2", 1.75}}};
+    EXPECT_EQ(parse_failover_answer(to_json(answer)), answer);
+    const ErrorText text =
+        parse_error(to_json(FailoverAnswer{Outcome::refused, "it is worse", "use --force", {}}));
+    EXPECT_EQ(text.error, "it is worse");
+    EXPECT_EQ(text.remedy, "use --force");
+    EXPECT_THAT(parse_error("<html>").error, HasSubstr("not understood"));
+}
+
+TEST(CheckNames, FindsWhatNoDaemonHasToJudge) {
+    Status status = sample_status();
+    EXPECT_FALSE(check_names(status, {}));
+    EXPECT_FALSE(check_names(status, {"router2", "reads", false}));
+    const auto node = check_names(status, {"nosuch", std::nullopt, false});
+    ASSERT_TRUE(node);
+    EXPECT_EQ(node->outcome, Outcome::unknown);
+    EXPECT_EQ(node->message,
+              "unknown node \"nosuch\"; nodes of this cluster are: router1, router2, witness1");
+    const auto group = check_names(status, {std::nullopt, "writes", false});
+    ASSERT_TRUE(group);
+    EXPECT_EQ(group->message,
+              "unknown group \"writes\"; groups of this cluster are: default, reads");
+    const auto witness = check_names(status, {"witness1", std::nullopt, true});
+    ASSERT_TRUE(witness);
+    EXPECT_EQ(witness->outcome, Outcome::refused);
+    EXPECT_EQ(witness->message, "witness1 is a witness and never leads");
+    status.node = "witness1";
+    EXPECT_EQ(check_names(status, {})->message, "this node, witness1, is a witness");
+}
+
+}  // namespace
+}  // namespace hamr::control
