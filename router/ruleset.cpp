@@ -135,7 +135,8 @@ class Renderer {
             for (const Endpoint& backend : backends) {
                 if (backend.address.family() != words.family) continue;
                 line("\tchain " + chain_of(backend) + " {");
-                rule(std::string("dnat ") + words.ip + " to " + backend.to_string());
+                rule(std::string("meta l4proto tcp dnat ") + words.ip + " to " +
+                     backend.to_string());
                 close();
             }
         }

@@ -36,16 +36,16 @@ table inet hamr {
 		ip6 daddr @vip6 meta l4proto tcp jump stray
 	}
 	chain to_198_51_100_21_3306 {
-		dnat ip to 198.51.100.21:3306
+		meta l4proto tcp dnat ip to 198.51.100.21:3306
 	}
 	chain to_198_51_100_22_3306 {
-		dnat ip to 198.51.100.22:3306
+		meta l4proto tcp dnat ip to 198.51.100.22:3306
 	}
 	chain to_198_51_100_23_3306 {
-		dnat ip to 198.51.100.23:3306
+		meta l4proto tcp dnat ip to 198.51.100.23:3306
 	}
 	chain to_2001_db8_1__21_3306 {
-		dnat ip6 to [2001:db8:1::21]:3306
+		meta l4proto tcp dnat ip6 to [2001:db8:1::21]:3306
 	}
 	chain routes {
 		type nat hook prerouting priority dstnat - 10; policy accept;
