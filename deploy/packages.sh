@@ -12,14 +12,10 @@ set -euo pipefail
 
 # Debian 12 has Boost 1.74 (too old for this) and 1.81; Debian 13 has 1.83.
 boost_version() {
-    local version
-    for version in 1.81 1.83; do
-        if apt-cache show "libboost${version}-dev" 2>/dev/null | grep -q '^Version:'; then
-            echo "$version"
-            return
-        fi
-    done
-    echo 1.81
+    local VERSION_ID=12
+    # shellcheck disable=SC1091
+    . /etc/os-release
+    if [[ ${VERSION_ID%%.*} -ge 13 ]]; then echo 1.83; else echo 1.81; fi
 }
 
 packages_of() {

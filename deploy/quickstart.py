@@ -155,12 +155,18 @@ def explain(show):
 def stay(show):
     say("\nQueries go on. Ctrl-C ends everything.")
     last = None
-    while True:
-        leaders = show.cluster.leaders()
-        if leaders != last:
-            say(f"  {time.strftime('%H:%M:%S')}  leader: {', '.join(leaders) or 'nobody'}")
-            last = leaders
-        time.sleep(0.5)
+    try:
+        while True:
+            leaders = show.cluster.leaders()
+            if leaders != last:
+                say(f"  {time.strftime('%H:%M:%S')}  leader: {', '.join(leaders) or 'nobody'}")
+                last = leaders
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        say("\nending")
+    result = show.sql.stop()
+    say(f"  meanwhile {result['succeeded']} queries answered, {result['failed']} failed, "
+        f"longest pause {result['outage_ms']:.0f} ms")
 
 
 def main():
@@ -168,17 +174,10 @@ def main():
     try:
         with Lab() as lab:
             show = Show(lab)
-            try:
-                run(show)
-                if not once:
-                    explain(show)
-                    stay(show)
-            except KeyboardInterrupt:
-                say("\nending")
-                if show.sql is not None:
-                    result = show.sql.stop()
-                    say(f"  meanwhile {result['succeeded']} queries answered, "
-                        f"{result['failed']} failed, longest pause {result['outage_ms']:.0f} ms")
+            run(show)
+            if not once:
+                explain(show)
+                stay(show)
             ok = show.ok
     except LabError as error:
         print(f"\nquickstart: {error}", file=sys.stderr)

@@ -48,7 +48,12 @@ class Tool:
             if not self.process.running:
                 raise LabError(f"{self.process.name} ended: {tail(self.process.log)}")
             return False
-        wait_for(seen, f"{self.process.name}: {event}", timeout, interval=0.005)
+        try:
+            wait_for(seen, f"{self.process.name}: {event}", timeout, interval=0.005)
+        except LabError as error:
+            if not self.process.running:
+                raise
+            raise LabError(f"{error}\n{json.dumps(self.stop())}") from error
         return self
 
     def stop(self):
