@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/control/model.hpp"
+#include "base/result.hpp"
+
+// What the process asks of the machine before it begins: memory that stays, priority, files.
+
+namespace hamr::daemon {
+
+/// Locks the memory that is in use, page by page as it is touched (MCL_ONFAULT), and keeps the
+/// heap to one arena, so that the pulse loop never waits for a page. Not permitted: a warning.
+void lock_memory(std::vector<control::Warning>& warnings);
+
+/// Real-time priority (SCHED_FIFO) for the calling thread. Not permitted: a warning.
+void raise_priority(std::vector<control::Warning>& warnings);
+
+/// Makes the run directory (0755) when it is absent.
+[[nodiscard]] Result<> make_run_directory(const std::string& path);
+
+/// Ordinary writing to a closed pipe must not end the agent.
+void ignore_sigpipe();
+
+}  // namespace hamr::daemon

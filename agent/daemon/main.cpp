@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// hamrd: the agent of one host. This file is the wiring diagram.
+
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include <sodium.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "agent/cli/exit_codes.hpp"
+#include "agent/config/config.hpp"
+#include "agent/config/keys.hpp"
+#include "agent/control/version.hpp"
+#include "agent/daemon/cleanup.hpp"
+#include "agent/daemon/environment.hpp"
+#include "agent/daemon/local_addresses.hpp"
+#include "agent/daemon/log.hpp"
+#include "agent/daemon/options.hpp"
+#include "agent/daemon/pulse.hpp"
+#include "agent/daemon/translate.hpp"
+#include "agent/daemon/work.hpp"
+
+namespace hamr::daemon {
+
+namespace {
+
+int refuse(int code, const std::string& why) {
+    std::fprintf(stderr, "hamrd: %s\n", why.c_str());
+    return code;
+}
+
+/// EPERM and EACCES are the caller's to mend; anything else is what `otherwise` says.
+int code_of(const Error& error, int otherwise) {
+    const bool permission = error.code == std::errc::operation_not_permitted ||
+                            error.code == std::errc::permission_denied;
+    return permission ? cli::exit_no_permission : otherwise;
+}
+
+/// Everything that was read before anything is started.
+struct Inputs {
+    config::Config config;
+    std::size_t self = 0;
+    std::vector<config::Key> keys;
+    std::string monitor_password;
+    std::vector<control::Warning> warnings;
+};
+
+Result<Inputs> read_inputs(const Options& options) {
+    Inputs inputs;
+    config::Loaded loaded = config::load(options.config);
+    inputs.config = std::move(loaded.config);
+    for (const config::Problem& warning : loaded.warnings) {
+        inputs.warnings.push_back({warning.to_string(), "see docs/configuration.md"});
+    }
+    inputs.keys = config::load_keys(inputs.config.key_file);
+    const config::Monitor& monitor = inputs.config.router.monitor;
+    if (!monitor.password_file.empty()) {
+        inputs.monitor_password = config::load_password(monitor.password_file);
+    }
+    const auto self = config::find_self(inputs.config, options.node, local_addresses());
+    if (!self) return tl::unexpected(self.error());
+    inputs.self = *self;
+    if (inputs.config.effective_mode() == config::Mode::none) {
+        inputs.warnings.push_back(
+            {"quorum none: a network that is cut in two makes two leaders with one address",
+             "add a third voter (a witness is enough) and set quorum: majority"});
+    }
+    return inputs;
+}
+
+std::vector<std::vector<IpAddress>> gate_addresses(const config::Config& config) {
+    std::vector<std::vector<IpAddress>> groups;
+    for (const config::Group& group : config.groups) {
+        std::vector<IpAddress>& addresses = groups.emplace_back();
+        for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
+    }
+    return groups;
+}
+
+int serve(const Options& options, Inputs inputs) {
+    lock_memory(inputs.warnings);
+    auto gate = vip::Gate::open(gate_addresses(inputs.config));
+    if (!gate) {
+        return refuse(code_of(gate.error(), cli::exit_kernel), gate.error().message());
+    }
+    const std::string run_directory = options.socket.substr(0, options.socket.rfind('/'));
+    if (const auto made = make_run_directory(run_directory); !made) {
+        return refuse(code_of(made.error(), cli::exit_failed), made.error().message());
+    }
+
+    boost::asio::io_context pulse_io{1};
+    boost::asio::io_context work_io{1};
+    const config::Node& self = inputs.config.nodes[inputs.self];
+    Work work(work_io, inputs.config, {options.socket, run_directory, self.name, inputs.warnings},
+              *gate);
+
+    auto pulse = Pulse::open(pulse_io, pulse_config(inputs.config, inputs.self, inputs.keys), *gate,
+                             work.listener());
+    if (!pulse) {
+        return refuse(code_of(pulse.error(), cli::exit_failed), pulse.error().message());
+    }
+    work.set_pulse(**pulse);
+    if (const auto started = work.start(inputs.monitor_password); !started) {
+        return refuse(code_of(started.error(), cli::exit_failed), started.error().message());
+    }
+    spdlog::info("started version={} cluster={} node={} quorum={} interval_ms={} misses={}",
+                 control::version(), inputs.config.cluster, self.name,
+                 config::to_string(inputs.config.effective_mode()),
+                 to_ms(inputs.config.heartbeat.interval), inputs.config.heartbeat.misses);
+    std::thread worker([&work] { work.run(); });
+    std::vector<control::Warning> unused;
+    raise_priority(unused);
+    (*pulse)->run();
+    worker.join();
+    work.clean_up();
+    return cli::exit_done;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+    const auto parsed = parse_options(argc, argv);
+    if (parsed.done) return parsed.code;
+    const Options& options = parsed.options;
+    if (sodium_init() < 0) return refuse(cli::exit_failed, "libsodium could not be initialised");
+    if (options.cleanup) return clean_up(options.config, options.socket);
+    open_log();
+    ignore_sigpipe();
+    try {
+        auto inputs = read_inputs(options);
+        if (!inputs) return refuse(cli::exit_config, inputs.error().message());
+        return serve(options, std::move(*inputs));
+    } catch (const config::ConfigError& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return error.cause() == std::errc::permission_denied ? cli::exit_no_permission
+                                                             : cli::exit_config;
+    }
+}
+
+}  // namespace hamr::daemon
+
+int main(int argc, char** argv) { return hamr::daemon::run(argc, argv); }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/options.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include "agent/cli/exit_codes.hpp"
+#include "agent/control/version.hpp"
+
+#include <getopt.h>
+
+namespace hamr::daemon {
+
+namespace {
+
+constexpr const char* help =
+    "usage: hamrd [--config FILE] [--node NAME] [--socket PATH] [--cleanup]\n"
+    "\n"
+    "The agent of one host: elects a leader with its peers, holds the floating address\n"
+    "while it leads, and routes what arrives there. Talk to it with `hamr`.\n"
+    "\n"
+    "  --config FILE   the cluster's configuration (default %s)\n"
+    "  --node NAME     which of its nodes this host is (default: the one with an address\n"
+    "                  of this host)\n"
+    "  --socket PATH   where `hamr` finds the agent (default %s)\n"
+    "  --cleanup       take away what a dead agent left (addresses, rules, settings, gate)\n"
+    "                  and exit\n"
+    "  --version, --help\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 71 the kernel lacks something, 77 no permission,\n"
+    "78 configuration error. hamrd(8), hamr.yaml(5).\n";
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, char** argv) {
+    ParsedOptions parsed;
+    parsed.options.config = control::default_config;
+    parsed.options.socket = control::default_socket;
+    static const std::array<option, 7> known{{{"config", required_argument, nullptr, 'c'},
+                                              {"node", required_argument, nullptr, 'n'},
+                                              {"socket", required_argument, nullptr, 's'},
+                                              {"cleanup", no_argument, nullptr, 'x'},
+                                              {"version", no_argument, nullptr, 'v'},
+                                              {"help", no_argument, nullptr, 'h'},
+                                              {nullptr, 0, nullptr, 0}}};
+    const auto end_with = [&](int code) {
+        parsed.done = true;
+        parsed.code = code;
+        return parsed;
+    };
+    for (;;) {
+        const int found = ::getopt_long(argc, argv, "", known.data(), nullptr);
+        if (found == -1) break;
+        switch (found) {
+            case 'c': parsed.options.config = optarg; break;
+            case 'n': parsed.options.node = optarg; break;
+            case 's': parsed.options.socket = optarg; break;
+            case 'x': parsed.options.cleanup = true; break;
+            case 'v': std::printf("hamrd %s\n", std::string(control::version()).c_str()); return end_with(cli::exit_done);
+            case 'h':
+                std::printf(help, control::default_config, control::default_socket);
+                return end_with(cli::exit_done);
+            default:
+                std::fprintf(stderr, "try `hamrd --help`\n");
+                return end_with(cli::exit_usage);
+        }
+    }
+    if (optind < argc) {
+        std::fprintf(stderr, "hamrd: unexpected argument \"%s\"; try `hamrd --help`\n",
+                     argv[optind]);
+        return end_with(cli::exit_usage);
+    }
+    if (parsed.options.socket.find('/') == std::string::npos) {
+        parsed.options.socket = "./" + parsed.options.socket;
+    }
+    return parsed;
+}
+
+}  // namespace hamr::daemon

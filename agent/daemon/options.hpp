@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace hamr::daemon {
+
+/// The command line of hamrd.
+struct Options {
+    std::string config;
+    std::optional<std::string> node;
+    std::string socket;
+    bool cleanup = false;
+};
+
+struct ParsedOptions {
+    Options options;
+    bool done = false;  ///< help, version or an error has been printed
+    int code = 0;       ///< then, what to exit with
+};
+
+[[nodiscard]] ParsedOptions parse_options(int argc, char** argv);
+
+}  // namespace hamr::daemon

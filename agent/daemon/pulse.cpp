@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/pulse.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <sodium.h>
+
+#include <boost/asio/post.hpp>
+
+#include "base/assert.hpp"
+
+namespace hamr::daemon {
+
+namespace {
+
+constexpr Duration longest_stop = std::chrono::milliseconds{700};
+constexpr std::uint32_t demotion_no_link = 200;
+constexpr int rounds_per_event = 64;
+
+election::BootId random_boot() {
+    std::uint64_t value = 0;
+    while (value == 0) randombytes_buf(&value, sizeof value);
+    return election::BootId{value};
+}
+
+}  // namespace
+
+Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener)
+    : io_(io),
+      config_(std::move(config)),
+      gate_(gate),
+      listener_(std::move(listener)),
+      cluster_(election::cluster_id(config_.settings.cluster)),
+      keyring_(config_.keys),
+      election_(config_.settings, random_boot(), BootClock::now()),
+      alarm_(io),
+      terms_(config_.groups.size()),
+      led_since_(config_.groups.size(), long_ago) {
+    for (const std::string& source : config_.health_sources) health_.declare(source);
+    if (config_.holds_addresses) health_.declare("addresses");
+}
+
+Result<std::unique_ptr<Pulse>> Pulse::open(boost::asio::io_context& io, PulseConfig config,
+                                           vip::Gate& gate, Listener listener) {
+    std::unique_ptr<Pulse> pulse(new Pulse(io, std::move(config), gate, std::move(listener)));
+    const Result<> opened = pulse->open_all();
+    if (!opened) return tl::unexpected(opened.error());
+    return pulse;
+}
+
+Result<> Pulse::open_all() {
+    AddressKeeper::Events events;
+    events.announced = [this](std::size_t group) {
+        const BootTime now = BootClock::now();
+        const election::Term term = terms_[group];
+        election_.announced(now, config_.groups[group].id, term);
+        listener_.announced(config_.groups[group].name, term, now - led_since_[group]);
+        settle(now);
+    };
+    events.report = [this](std::size_t group, const vip::Report& report) {
+        listener_.report(config_.groups[group].name, report);
+    };
+    events.changed = [this] {
+        check_readiness();
+        listener_.links_changed(keeper_->links());
+    };
+    events.gate_wanted = [this](vip::InterfaceIndex index) { listener_.gate_wanted(index); };
+    events.update = [this] { settle(BootClock::now()); };
+
+    std::vector<vip::PlanConfig> plans;
+    for (const PulseGroup& group : config_.groups) plans.push_back(group.addresses);
+    auto keeper = AddressKeeper::open(io_, std::move(plans), std::move(events));
+    if (!keeper) return tl::unexpected(keeper.error());
+    keeper_ = std::move(*keeper);
+
+    auto transport = election_io::Transport::open(
+        io_, config_.own,
+        [this](Bytes datagram, const Endpoint&, int path) { received(datagram, path); });
+    if (!transport) return tl::unexpected(transport.error());
+    transport_ = std::move(*transport);
+    return transport_->set_peers(config_.peers);
+}
+
+void Pulse::run() {
+    tick();
+    auto guard = boost::asio::make_work_guard(io_);
+    io_.run();
+}
+
+void Pulse::received(Bytes datagram, int path) {
+    const BootTime now = BootClock::now();
+    const auto frame = keyring_.open(datagram, cluster_);
+    if (!frame) {
+        ++drops_[static_cast<std::size_t>(frame.error())];
+        return;
+    }
+    const election::Received received = election_.receive(now, *frame, path);
+    switch (received.verdict) {
+        case election::Verdict::dropped:
+            ++drops_[static_cast<std::size_t>(received.reason)];
+            break;
+        case election::Verdict::late: ++late_; break;
+        case election::Verdict::duplicate: ++duplicates_; break;
+        case election::Verdict::used:
+        case election::Verdict::greeted: break;
+    }
+    settle(now);
+}
+
+void Pulse::tick() {
+    alarm_at_ = never;
+    const BootTime now = BootClock::now();
+    election_.tick(now);
+    settle(now);
+}
+
+void Pulse::settle(BootTime now) {
+    // What is carried out may call back (an address that is there at once has been announced);
+    // the outermost call goes on until nothing is left.
+    if (settling_) return;
+    settling_ = true;
+    for (int round = 0; round < rounds_per_event; ++round) {
+        std::vector<election::Action> actions = election_.take_actions();
+        for (election::Action& action : actions) carry_out(now, action);
+        if (!keeper_->update(now) && actions.empty()) break;
+    }
+    settling_ = false;
+    check_stopped(now);
+    arm(now);
+}
+
+void Pulse::carry_out(BootTime now, election::Action& action) {
+    if (auto* send = std::get_if<election::Send>(&action)) {
+        keyring_.seal_into(send->frame, buffer_);
+        if (send->to == election::no_node) {
+            transport_->send_all(buffer_);
+        } else {
+            transport_->send(buffer_, send->to);
+        }
+    } else if (const auto* gate = std::get_if<election::SetGate>(&action)) {
+        gate_.set_until(vip::GateGroup{static_cast<std::uint32_t>(group_index(gate->group))},
+                        gate->until);
+    } else if (const auto* lead = std::get_if<election::Lead>(&action)) {
+        const std::size_t group = group_index(lead->group);
+        terms_[group] = lead->term;
+        led_since_[group] = now;
+        keeper_->hold(group, now);
+    } else if (const auto* down = std::get_if<election::StepDown>(&action)) {
+        const std::size_t group = group_index(down->group);
+        terms_[group] = election::Term{};
+        keeper_->release(group);
+    } else if (const auto* again = std::get_if<election::AnnounceAgain>(&action)) {
+        keeper_->announce(group_index(again->group), now);
+    } else if (auto* transition = std::get_if<election::Transition>(&action)) {
+        listener_.transition(std::move(*transition));
+    } else if (const auto* done = std::get_if<election::FailoverDone>(&action)) {
+        listener_.failover_done(done->id, done->result, done->target);
+    }
+}
+
+void Pulse::arm(BootTime now) {
+    BootTime at = std::min({election_.next_wakeup(), keeper_->next(), stop_at_});
+    if (linger_until_ > now) at = std::min(at, linger_until_);
+    if (at >= alarm_at_) return;  // the alarm set rings earlier; it will look again
+    alarm_at_ = at;
+    alarm_.expires_after(std::max(Duration::zero(), at - now));
+    alarm_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) tick();
+    });
+}
+
+std::size_t Pulse::group_index(election::GroupId group) const {
+    const auto found = std::find_if(config_.groups.begin(), config_.groups.end(),
+                                    [&](const PulseGroup& g) { return g.id == group; });
+    HAMR_ASSERT(found != config_.groups.end());
+    return static_cast<std::size_t>(found - config_.groups.begin());
+}
+
+// Health ------------------------------------------------------------------------------------------
+
+void Pulse::set_health(health::Source source) {
+    health_.set(std::move(source));
+    report_health(BootClock::now());
+}
+
+void Pulse::check_readiness() {
+    if (!config_.holds_addresses) return;
+    const BootTime now = BootClock::now();
+    const vip::Readiness readiness = keeper_->readiness();
+    health::Source source{"addresses", 0, {}, now, false};
+    if (!readiness.ready) {
+        source.demotion = demotion_no_link;
+        source.reason = readiness.reason;
+        source.urgent = true;  // a link is this host's own
+    }
+    health_.set(std::move(source));
+    report_health(now);
+}
+
+void Pulse::report_health(BootTime now) {
+    const health::Verdict verdict = health_.verdict();
+    election_.health(now, {verdict.demotion, verdict.begun_at, verdict.urgent, verdict.reason});
+    settle(now);
+}
+
+// The outside -------------------------------------------------------------------------------------
+
+void Pulse::gated(vip::InterfaceIndex index, bool attached) {
+    keeper_->gated(index, attached);
+    settle(BootClock::now());
+}
+
+std::uint32_t Pulse::request_failover(election::GroupId group, election::NodeId target,
+                                      bool force) {
+    const BootTime now = BootClock::now();
+    const std::uint32_t id = election_.request_failover(now, group, target, force);
+    // The answer may be among the actions already: it must not be told before the caller knows id.
+    boost::asio::post(io_, [this] { settle(BootClock::now()); });
+    return id;
+}
+
+PulseStatus Pulse::status() const {
+    PulseStatus status;
+    status.now = BootClock::now();
+    status.election = election_.status(status.now);
+    status.drops = drops_;
+    status.late = late_;
+    status.duplicates = duplicates_;
+    status.health = health_.verdict();
+    const auto paths = transport_->paths();
+    status.paths.assign(paths.begin(), paths.end());
+    return status;
+}
+
+void Pulse::stop() {
+    const BootTime now = BootClock::now();
+    stop_at_ = now + longest_stop;
+    // A frame may get lost: the release is told for as long as a promise lasts.
+    linger_until_ = now + std::min<Duration>(config_.settings.timing.lease() * 2, longest_stop / 2);
+    election_.resign(now);
+    settle(now);
+}
+
+void Pulse::check_stopped(BootTime now) {
+    if (stop_at_ == never || io_.stopped()) return;
+    const bool gone = now >= linger_until_ && keeper_->all_gone();
+    if (!gone && now < stop_at_) return;
+    listener_.stopped();
+    io_.stop();
+}
+
+}  // namespace hamr::daemon

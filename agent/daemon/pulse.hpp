@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agent/daemon/address_keeper.hpp"
+#include "election/auth.hpp"
+#include "election/election.hpp"
+#include "election/io/transport.hpp"
+#include "health/verdict.hpp"
+#include "vip/gate/gate.hpp"
+
+// The pulse loop: heartbeats, election, addresses, gate.
+//
+// This is the one file that knows election and vip at once: it carries out the actions of the
+// election on the gate and the addresses, and tells the election what became of them.
+//
+// Threading: one thread runs the io_context and everything here, at real-time priority where that
+// is permitted. Others talk to it by post(). It never logs, resolves names, opens files or waits:
+// what is to be said goes through Listener to the work loop.
+
+namespace hamr::daemon {
+
+struct PulseGroup {
+    election::GroupId id;
+    std::string name;
+    vip::PlanConfig addresses;
+};
+
+struct PulseConfig {
+    election::Settings settings;
+    std::vector<election::Key> keys;
+    std::vector<Endpoint> own;
+    std::vector<election_io::PeerEndpoints> peers;
+    std::vector<PulseGroup> groups;
+    /// A witness holds none: the state of its interfaces is no concern of the election.
+    bool holds_addresses = true;
+    /// Sources of health that must speak before this node counts as healthy ("router").
+    std::vector<std::string> health_sources;
+};
+
+/// What the pulse loop tells; called on the pulse thread, so implementations only post.
+struct Listener {
+    std::function<void(election::Transition)> transition;
+    std::function<void(std::string group, election::Term term, Duration after)> announced;
+    std::function<void(std::string group, vip::Report report)> report;
+    std::function<void(std::uint32_t id, election::AskResult result, election::NodeId target)>
+        failover_done;
+    std::function<void(vip::InterfaceIndex index)> gate_wanted;
+    std::function<void(vip::Links links)> links_changed;
+    std::function<void(std::string what)> trouble;
+    /// After stop(): every address is gone (or the time for it is over).
+    std::function<void()> stopped;
+};
+
+/// A picture of the pulse loop's state, made on request.
+struct PulseStatus {
+    BootTime now;
+    election::Status election;
+    std::array<std::uint64_t, election::drop_reasons> drops{};
+    std::uint64_t late = 0;
+    std::uint64_t duplicates = 0;
+    health::Verdict health;
+    std::vector<election_io::PathStats> paths;
+};
+
+class Pulse {
+  public:
+    /// Opens sockets; `gate` outlives the pulse and has one slot per group, in their order.
+    static Result<std::unique_ptr<Pulse>> open(boost::asio::io_context& io, PulseConfig config,
+                                               vip::Gate& gate, Listener listener);
+
+    /// Runs the loop on this thread until stop() is done.
+    void run();
+
+    // On the pulse thread only (post to it).
+    [[nodiscard]] PulseStatus status() const;
+    void set_health(health::Source source);
+    [[nodiscard]] std::uint32_t request_failover(election::GroupId group, election::NodeId target,
+                                                 bool force);
+    void gated(vip::InterfaceIndex index, bool attached);
+    /// Hands over, takes the addresses off, keeps telling the release for a while, then ends run().
+    void stop();
+
+    [[nodiscard]] boost::asio::io_context& io() { return io_; }
+
+  private:
+    Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener);
+    Result<> open_all();
+
+    void received(Bytes datagram, int path);
+    void tick();
+    /// Carries out what the election wants, updates the addresses, sets the alarm.
+    void settle(BootTime now);
+    void carry_out(BootTime now, election::Action& action);
+    void arm(BootTime now);
+    void report_health(BootTime now);
+    void check_readiness();
+    void check_stopped(BootTime now);
+    [[nodiscard]] std::size_t group_index(election::GroupId group) const;
+
+    boost::asio::io_context& io_;
+    PulseConfig config_;
+    vip::Gate& gate_;
+    Listener listener_;
+    election::ClusterId cluster_;
+    election::Keyring keyring_;
+    election::Election election_;
+    std::optional<election_io::Transport> transport_;
+    std::unique_ptr<AddressKeeper> keeper_;
+    boost::asio::steady_timer alarm_;
+    BootTime alarm_at_ = never;
+    health::Sources health_;
+    std::vector<std::byte> buffer_;
+    std::vector<election::Term> terms_;     // by group: the term led, 0 when not leading
+    std::vector<BootTime> led_since_;       // by group
+    std::array<std::uint64_t, election::drop_reasons> drops_{};
+    std::uint64_t late_ = 0;
+    std::uint64_t duplicates_ = 0;
+    bool settling_ = false;
+    BootTime stop_at_ = never;       // run() ends then at the latest
+    BootTime linger_until_ = never;  // and not before
+};
+
+}  // namespace hamr::daemon

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/router_service.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "agent/daemon/local_addresses.hpp"
+#include "router/ruleset.hpp"
+
+namespace hamr::daemon {
+
+namespace {
+
+router::BackendsConfig backends_config(const config::Config& config) {
+    router::BackendsConfig result;
+    result.servers = config.router.backends;
+    for (const config::Route& route : config.router.routes) {
+        result.routes.push_back({route.name, route.port,
+                                 route.to == config::RouteTarget::primary
+                                     ? router::Role::primary
+                                     : router::Role::secondary,
+                                 true});
+    }
+    result.roles_by_order = config.router.monitor.user.empty();
+    return result;
+}
+
+}  // namespace
+
+RouterService::RouterService(boost::asio::io_context& io, const config::Config& config,
+                             std::string password, std::string sysctl_record, Events events)
+    : io_(io),
+      config_(config),
+      password_(std::move(password)),
+      events_(std::move(events)),
+      backends_(backends_config(config)),
+      nft_(io.get_executor()),
+      settings_(std::move(sysctl_record)) {
+    for (const config::Group& group : config.groups) {
+        for (const IpPrefix& prefix : group.addresses) vips_.push_back(prefix.address);
+    }
+}
+
+RouterService::~RouterService() = default;
+
+Result<> RouterService::start() {
+    // What a crash left: its originals are the host's, so they come back before ours are made.
+    if (const auto restored = settings_.restore(); !restored) {
+        return tl::unexpected(restored.error());
+    }
+    if (const auto removed = router_io::remove_blocking(); !removed) return removed;
+    load_rules();
+    for (const Endpoint& server : config_.router.backends) {
+        router_io::MonitorConfig monitor;
+        monitor.server = server;
+        monitor.user = config_.router.monitor.user;
+        monitor.password = password_;
+        monitor.interval = config_.router.monitor.interval;
+        monitor.timeout = config_.router.monitor.timeout;
+        monitors_.push_back(std::make_unique<router_io::Monitor>(
+            io_.get_executor(), std::move(monitor),
+            [this](const Endpoint& from, router::Observation observation) {
+                observed(from, std::move(observation));
+            }));
+        monitors_.back()->start();
+    }
+    return {};
+}
+
+void RouterService::stop() {
+    stopping_ = true;
+    for (const auto& monitor : monitors_) monitor->stop();
+    (void)router_io::remove_blocking();
+    (void)settings_.restore();
+}
+
+void RouterService::observed(const Endpoint& server, router::Observation observation) {
+    if (stopping_) return;
+    const std::vector<router::Change> changes = backends_.observe(server, std::move(observation));
+    for (const router::Change& change : changes) events_.backend_changed(change);
+    load_rules();
+    tell_health();
+}
+
+// Settings ----------------------------------------------------------------------------------------
+
+std::vector<std::string> RouterService::interfaces_in_use() const {
+    std::set<std::string> names;
+    std::vector<IpAddress> own;
+    for (const config::Group& group : config_.groups) {
+        if (group.interface) names.insert(*group.interface);
+    }
+    const auto add = [&](const auto& matches) {
+        for (const auto& [index, link] : links_.all()) {
+            if (link.seen.loopback) continue;
+            if (std::any_of(link.addresses.begin(), link.addresses.end(), matches)) {
+                names.insert(link.seen.name);
+            }
+        }
+    };
+    for (const IpAddress& vip : vips_) {
+        add([&](const IpPrefix& prefix) { return prefix.address != vip && prefix.contains(vip); });
+    }
+    for (const Endpoint& backend : config_.router.backends) {
+        const auto source = source_towards(backend.address);
+        if (source) add([&](const IpPrefix& prefix) { return prefix.address == *source; });
+    }
+    return {names.begin(), names.end()};
+}
+
+void RouterService::links_changed(const vip::Links& links) {
+    if (stopping_) return;
+    links_ = links;
+    std::vector<std::string> names;
+    for (const std::string& name : interfaces_in_use()) {
+        if (links_.find(std::string_view(name)) != nullptr) names.push_back(name);
+    }
+    if (names == interfaces_) return;
+    interfaces_ = std::move(names);
+    apply_settings();
+    load_rules();
+}
+
+void RouterService::apply_settings() {
+    router::SysctlInput input;
+    input.interfaces = interfaces_;
+    input.ipv6 = std::any_of(vips_.begin(), vips_.end(),
+                             [](const IpAddress& vip) { return !vip.is_v4(); });
+    input.force_forwarding =
+        !interfaces_.empty() &&
+        settings_.exists("net/ipv6/conf/" + interfaces_.front() + "/force_forwarding");
+    const auto applied = settings_.apply(router::embedded_router_sysctls(input));
+    failure_ = applied ? std::string() : applied.error().message();
+    events_.trouble(failure_);
+}
+
+// Rules -------------------------------------------------------------------------------------------
+
+void RouterService::load_rules() {
+    router::RulesetInput input;
+    input.vips = vips_;
+    input.routes = backends_.plan();
+    router::SysctlInput settings;
+    settings.interfaces = interfaces_;
+    if (const auto originals = settings_.originals()) {
+        router::Guards guards = router::forward_guards(settings, *originals);
+        input.guard_v4 = std::move(guards.v4);
+        input.guard_v6 = std::move(guards.v6);
+    }
+    input.no_redirects = interfaces_;
+    router::Ruleset ruleset = router::render(input);
+    ruleset_warnings_ = std::move(ruleset.warnings);
+    if (ruleset.text == wanted_) return;
+    wanted_ = ruleset.text;
+    nft_.apply(ruleset.text, [this, text = ruleset.text](const Result<>& result) {
+        rules_loaded(text, result);
+    });
+}
+
+void RouterService::rules_loaded(const std::string& text, const Result<>& result) {
+    if (stopping_) return;
+    const bool first = loaded_.empty();
+    if (result) {
+        loaded_ = text;
+        failure_.clear();
+    } else {
+        failure_ = "the ruleset could not be loaded: " + result.error().message();
+        wanted_.clear();  // the next observation tries again
+    }
+    events_.trouble(failure_);
+    // Conntrack's settings exist only once its module is there, which the first rules load.
+    if (first && result) apply_settings();
+    tell_health();
+}
+
+// Health ------------------------------------------------------------------------------------------
+
+router::Verdict RouterService::verdict() const {
+    router::Verdict verdict = backends_.verdict();
+    if (!failure_.empty()) {
+        verdict.state = router::RouterState::failed;
+        verdict.reason = failure_;
+        verdict.demotion = std::max(verdict.demotion, router::demotion_all_lost);
+        verdict.warnings.push_back({failure_, "see the log of hamrd; `hamr status` shows when it "
+                                              "works again"});
+    }
+    return verdict;
+}
+
+void RouterService::tell_health() {
+    const router::Verdict now = verdict();
+    health::Source source;
+    source.name = "router";
+    source.demotion = now.demotion;
+    source.reason = now.reason;
+    source.begun_at = now.begun_at;
+    source.urgent = !failure_.empty();  // rules that cannot be loaded are this host's own trouble
+    events_.health(std::move(source));
+}
+
+}  // namespace hamr::daemon

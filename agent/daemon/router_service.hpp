@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "agent/config/config.hpp"
+#include "health/verdict.hpp"
+#include "router/backends.hpp"
+#include "router/io/monitor.hpp"
+#include "router/io/nft.hpp"
+#include "router/io/sysctl_store.hpp"
+#include "vip/links.hpp"
+
+// The embedded router of this host: watches the backends, loads the ruleset when the answer to
+// "which backends does each route lead to" changes, and says whether this host can serve.
+//
+// The rules stand on every router host, leader or not: without the address no packet meets them,
+// and a takeover has nothing to load. Threading: the work loop.
+
+namespace hamr::daemon {
+
+class RouterService {
+  public:
+    struct Events {
+        std::function<void(health::Source)> health;
+        std::function<void(const router::Change&)> backend_changed;
+        /// Something failed or works again (empty what): for the log and the warnings.
+        std::function<void(const std::string& what)> trouble;
+    };
+
+    RouterService(boost::asio::io_context& io, const config::Config& config, std::string password,
+                  std::string sysctl_record, Events events);
+    ~RouterService();
+
+    /// Settings of the kernel, first ruleset, monitors.
+    Result<> start();
+    /// The interfaces have changed: forwarding may be needed elsewhere now.
+    void links_changed(const vip::Links& links);
+    /// Takes the rules away and restores the settings. Blocks for as long as `nft` takes.
+    void stop();
+
+    [[nodiscard]] std::vector<router::BackendView> backends() const { return backends_.view(); }
+    [[nodiscard]] router::Verdict verdict() const;
+    [[nodiscard]] const std::vector<router::Warning>& ruleset_warnings() const {
+        return ruleset_warnings_;
+    }
+
+  private:
+    void observed(const Endpoint& server, router::Observation observation);
+    void load_rules();
+    void rules_loaded(const std::string& text, const Result<>& result);
+    void apply_settings();
+    void tell_health();
+    [[nodiscard]] std::vector<std::string> interfaces_in_use() const;
+
+    boost::asio::io_context& io_;
+    const config::Config& config_;
+    std::string password_;
+    Events events_;
+    router::Backends backends_;
+    router_io::Nft nft_;
+    router_io::SysctlStore settings_;
+    std::vector<std::unique_ptr<router_io::Monitor>> monitors_;
+    std::vector<IpAddress> vips_;
+    vip::Links links_;
+    std::vector<std::string> interfaces_;
+    std::string wanted_;  ///< the newest ruleset asked for
+    std::string loaded_;  ///< the ruleset that the kernel has
+    std::string failure_;
+    std::vector<router::Warning> ruleset_warnings_;
+    bool stopping_ = false;
+};
+
+}  // namespace hamr::daemon

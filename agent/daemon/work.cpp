@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/work.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <future>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "agent/control/version.hpp"
+#include "agent/daemon/failover_words.hpp"
+#include "agent/daemon/log.hpp"
+
+namespace hamr::daemon {
+
+namespace {
+
+control::WallTime wall_now() {
+    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+control::WallTime wall(BootTime at) {
+    return wall_now() + std::chrono::round<std::chrono::milliseconds>(at - BootClock::now());
+}
+
+}  // namespace
+
+/// One `hamr failover`: done when every group has been answered.
+struct Work::Order {
+    std::function<void(control::FailoverAnswer)> done;
+    control::FailoverAnswer answer;
+    std::map<std::string, std::string> leaders;  ///< before
+    BootTime begun;
+    std::size_t left = 0;
+};
+
+Work::Work(boost::asio::io_context& io, const config::Config& config, WorkOptions options,
+           vip::Gate& gate)
+    : io_(io),
+      config_(config),
+      options_(std::move(options)),
+      gate_(gate),
+      history_(options_.run_directory + "/history.jsonl"),
+      signals_(io, SIGTERM, SIGINT) {}
+
+Work::~Work() = default;
+
+// From the pulse loop ---------------------------------------------------------------------------
+
+Listener Work::listener() {
+    const auto here = [this](auto&& call) {
+        boost::asio::post(io_, std::forward<decltype(call)>(call));
+    };
+    Listener listener;
+    listener.transition = [this, here](election::Transition transition) {
+        here([this, transition = std::move(transition)] { note(transition); });
+    };
+    listener.announced = [this, here](std::string group, election::Term term, Duration after) {
+        here([this, group = std::move(group), term, after] {
+            history_.add_stages(options_.node, group, "announced", to_ms(after));
+            spdlog::info("announced group={} term={} after_ms={:.2f}", group, term.value,
+                         to_ms(after));
+        });
+    };
+    listener.report = [this, here](std::string group, vip::Report report) {
+        here([this, group = std::move(group), report = std::move(report)] {
+            note_report(group, report);
+        });
+    };
+    listener.failover_done = [this, here](std::uint32_t id, election::AskResult result,
+                                          election::NodeId target) {
+        here([this, id, result, target] { moved(id, result, target); });
+    };
+    listener.gate_wanted = [this, here](vip::InterfaceIndex index) {
+        here([this, index] { guard(index); });
+    };
+    listener.links_changed = [this, here](vip::Links links) {
+        here([this, links = std::move(links)] {
+            if (router_ && !stopping_) router_->links_changed(links);
+        });
+    };
+    listener.trouble = [this, here](std::string what) {
+        here([what = std::move(what)] { spdlog::error("{}", what); });
+    };
+    listener.stopped = [this, here] {
+        here([this] { io_.stop(); });
+    };
+    return listener;
+}
+
+void Work::note(const election::Transition& transition) {
+    control::HistoryEntry entry;
+    entry.time = wall(transition.at);
+    entry.node = node_name(transition.node);
+    entry.group = group_name(transition.group);
+    entry.from = transition.from;
+    entry.to = transition.to;
+    entry.reason = transition.reason;
+    entry.term = transition.term.value;
+    spdlog::info("transition group={} node={} from={} to={} term={} reason=\"{}\"", entry.group,
+                 entry.node, entry.from, entry.to, entry.term, entry.reason);
+    if (transition.node == election::node_id(options_.node)) states_[entry.group] = entry.to;
+    history_.add(std::move(entry));
+    trouble("history", history_.failure(), "make room or fix the permissions of the directory");
+}
+
+void Work::note_report(const std::string& group, const vip::Report& report) {
+    spdlog::warn("address group={} notice=\"{}\" {}", group, vip::to_string(report.notice),
+                 report.text);
+    const std::string key = "address " + group + " " + report.address.to_string();
+    switch (report.notice) {
+        case vip::Notice::waiting:
+        case vip::Notice::carrier_lost:
+        case vip::Notice::left_deleted:
+        case vip::Notice::request_failed:
+        case vip::Notice::foreign_claim:
+            trouble(key, report.text, "see the log of hamrd; it goes on by itself once this is mended");
+            break;
+        case vip::Notice::ready:
+        case vip::Notice::carrier_back:
+        case vip::Notice::claim_over:
+            trouble(key, {}, {});
+            break;
+        case vip::Notice::leftover_removed:
+        case vip::Notice::foreign_added:
+        case vip::Notice::deleted:
+        case vip::Notice::put_back_delayed:
+        case vip::Notice::mac_changed: break;
+    }
+    const auto state = states_.find(group);
+    if (report.notice == vip::Notice::waiting || report.notice == vip::Notice::ready) return;
+    control::HistoryEntry entry;
+    entry.time = wall_now();
+    entry.node = options_.node;
+    entry.group = group;
+    entry.from = entry.to = state != states_.end() ? state->second : "starting";
+    entry.reason = report.text;
+    history_.add(std::move(entry));
+}
+
+void Work::guard(vip::InterfaceIndex index) {
+    if (stopping_) return;
+    const auto standing = gate_.attached(index);
+    bool attached = standing && *standing;
+    if (!attached) {
+        const auto result = gate_.attach(index);
+        attached = result.has_value();
+        if (!attached) {
+            spdlog::error("gate interface={} error=\"{}\"", index.value, result.error().message());
+        } else {
+            spdlog::info("gate interface={} attached", index.value);
+        }
+    }
+    boost::asio::post(pulse_->io(), [this, index, attached] { pulse_->gated(index, attached); });
+}
+
+void Work::trouble(const std::string& key, const std::string& what, const std::string& remedy) {
+    const auto known = troubles_.find(key);
+    if (what.empty()) {
+        if (known == troubles_.end()) return;
+        spdlog::info("over: {}", known->second.what);
+        troubles_.erase(known);
+        return;
+    }
+    if (known != troubles_.end() && known->second.what == what) return;
+    spdlog::warn("trouble: {}", what);
+    troubles_[key] = {what, remedy};
+}
+
+// Life --------------------------------------------------------------------------------------------
+
+Result<> Work::start(const std::string& monitor_password) {
+    if (config_.router.kind == config::RouterKind::embedded &&
+        config_.find_node(options_.node)->role == config::NodeRole::router) {
+        RouterService::Events events;
+        events.health = [this](health::Source source) {
+            boost::asio::post(pulse_->io(), [this, source = std::move(source)] {
+                pulse_->set_health(source);
+            });
+        };
+        events.backend_changed = [](const router::Change& change) {
+            spdlog::info("backend address={} from=\"{}\" to=\"{}\" reason=\"{}\"",
+                         change.backend.to_string(), change.from, change.to, change.reason);
+        };
+        events.trouble = [this](const std::string& what) {
+            trouble("router", what, "install nftables, or load the kernel modules that are named");
+        };
+        router_ = std::make_unique<RouterService>(io_, config_, monitor_password,
+                                                  options_.run_directory + "/sysctls",
+                                                  std::move(events));
+        if (const auto started = router_->start(); !started) return started;
+    }
+    control::ServerOptions server;
+    server.path = options_.socket;
+    server_ = std::make_unique<control::Server>(io_, *this, server);
+    if (const auto started = server_->start(); !started) return started;
+    wait_for_signals();
+    return {};
+}
+
+void Work::wait_for_signals() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (error) return;
+        spdlog::info("stopping signal={}", signal);
+        stop();
+    });
+}
+
+void Work::stop() {
+    stopping_ = true;
+    boost::asio::post(pulse_->io(), [this] { pulse_->stop(); });
+}
+
+void Work::run() {
+    auto guard = boost::asio::make_work_guard(io_);
+    io_.run();
+}
+
+void Work::clean_up() {
+    if (server_) server_->stop();
+    if (router_) router_->stop();
+    if (const auto removed = vip::Gate::cleanup(); !removed) {
+        spdlog::error("gate cleanup error=\"{}\"", removed.error().message());
+    }
+    spdlog::info("stopped");
+}
+
+// Status ------------------------------------------------------------------------------------------
+
+std::optional<PulseStatus> Work::ask_pulse() {
+    auto promise = std::make_shared<std::promise<PulseStatus>>();
+    auto future = promise->get_future();
+    boost::asio::post(pulse_->io(), [this, promise] { promise->set_value(pulse_->status()); });
+    if (future.wait_for(std::chrono::seconds{1}) != std::future_status::ready) return std::nullopt;
+    return future.get();
+}
+
+control::Status Work::status() {
+    control::Status status;
+    status.cluster = config_.cluster;
+    status.node = options_.node;
+    status.version = std::string(control::version());
+    status.quorum = std::string(config::to_string(config_.effective_mode()));
+    status.warnings = options_.warnings;
+    for (const auto& [key, warning] : troubles_) status.warnings.push_back(warning);
+    fill_router(status);
+    if (const auto pulse = ask_pulse()) {
+        fill_groups(*pulse, status);
+        fill_nodes(*pulse, status);
+        for (std::size_t reason = 0; reason < pulse->drops.size(); ++reason) {
+            const auto name = election::to_string(static_cast<election::DropReason>(reason));
+            status.drops[std::string(name)] = pulse->drops[reason];
+        }
+    } else {
+        status.warnings.push_back({"the heartbeat loop of this agent has not answered for 1 s",
+                                   "the machine is overloaded or the agent hangs: restart hamrd"});
+    }
+    return status;
+}
+
+void Work::fill_groups(const PulseStatus& pulse, control::Status& status) const {
+    for (std::size_t index = 0; index < pulse.election.groups.size(); ++index) {
+        const election::GroupStatus& from = pulse.election.groups[index];
+        control::GroupStatus& group = status.groups.emplace_back();
+        group.name = from.name;
+        for (const IpPrefix& prefix : config_.groups[index].addresses) {
+            group.addresses.push_back(prefix.to_string());
+        }
+        switch (from.state) {
+            case election::State::starting: group.state = control::GroupState::starting; break;
+            case election::State::follower: group.state = control::GroupState::follower; break;
+            case election::State::candidate: group.state = control::GroupState::candidate; break;
+            case election::State::leader: group.state = control::GroupState::leader; break;
+            case election::State::witness: group.state = control::GroupState::witness; break;
+            case election::State::drained: group.state = control::GroupState::drained; break;
+        }
+        if (from.leader != election::no_node) group.leader = node_name(from.leader);
+        group.term = from.term.value;
+        group.since = wall(from.since);
+        group.reason = from.reason;
+        group.needed = static_cast<unsigned>(from.needed);
+        if (from.lease) {
+            group.lease_ms = to_ms(*from.lease);
+            group.votes = static_cast<unsigned>(from.votes);
+        }
+    }
+}
+
+void Work::fill_nodes(const PulseStatus& pulse, control::Status& status) const {
+    for (const election::NodeStatus& from : pulse.election.nodes) {
+        control::NodeStatus& node = status.nodes.emplace_back();
+        node.name = from.name;
+        node.role = from.role == election::NodeRole::witness ? control::NodeRole::witness
+                                                             : control::NodeRole::router;
+        node.state = !from.heard   ? control::NodeState::never_heard
+                     : from.alive  ? control::NodeState::alive
+                                   : control::NodeState::silent;
+        node.demotion = from.demotion;
+        if (from.heard) node.last_heard_ms = to_ms(from.silent);
+        node.drained = from.drained;
+        if (from.mismatch) {
+            status.warnings.push_back(
+                {from.name + " has another configuration (quorum, heartbeat or nodes)",
+                 "give every node the same file and restart hamrd there"});
+        }
+    }
+    if (pulse.health.demotion > 0) {
+        status.warnings.push_back({"this node is demoted by " +
+                                       std::to_string(pulse.health.demotion) + ": " +
+                                       pulse.health.reason,
+                                   "mend the cause; leadership prefers healthier nodes until then"});
+    }
+}
+
+void Work::fill_router(control::Status& status) const {
+    status.router.kind = std::string(config::to_string(config_.router.kind));
+    status.router.state = control::RouterState::off;
+    if (!router_) return;
+    const router::Verdict verdict = router_->verdict();
+    switch (verdict.state) {
+        case router::RouterState::off: status.router.state = control::RouterState::off; break;
+        case router::RouterState::failed: status.router.state = control::RouterState::failed; break;
+        case router::RouterState::degraded:
+            status.router.state = control::RouterState::degraded;
+            break;
+        case router::RouterState::serving:
+            status.router.state = control::RouterState::serving;
+            break;
+    }
+    for (const router::Warning& warning : verdict.warnings) {
+        status.warnings.push_back({warning.what, warning.remedy});
+    }
+    for (const router::Warning& warning : router_->ruleset_warnings()) {
+        status.warnings.push_back({warning.what, warning.remedy});
+    }
+    for (const router::BackendView& view : router_->backends()) {
+        control::BackendStatus& backend = status.router.backends.emplace_back();
+        backend.address = view.address.to_string();
+        backend.role = view.role == router::Role::primary     ? control::BackendRole::primary
+                       : view.role == router::Role::secondary ? control::BackendRole::secondary
+                                                              : control::BackendRole::unknown;
+        backend.state = view.state == router::BackendState::up     ? control::BackendState::up
+                        : view.state == router::BackendState::down ? control::BackendState::down
+                                                                   : control::BackendState::draining;
+        backend.topology = view.topology;
+        backend.note = view.error;
+    }
+}
+
+std::vector<control::HistoryEntry> Work::history() { return history_.all(); }
+
+// hamr failover -----------------------------------------------------------------------------------
+
+void Work::failover(control::FailoverRequest request,
+                    std::function<void(control::FailoverAnswer)> done) {
+    auto order = std::make_shared<Order>();
+    order->done = std::move(done);
+    order->begun = BootClock::now();
+    for (const control::GroupStatus& group : status().groups) {
+        if (!request.group || *request.group == group.name) {
+            order->leaders[group.name] = group.leader.value_or("");
+        }
+    }
+    order->left = order->leaders.size();
+    if (order->left == 0) {
+        order->done({control::Outcome::unknown, "no such group", "see `hamr status`", {}});
+        return;
+    }
+    const election::NodeId target =
+        request.to ? election::node_id(*request.to) : election::no_node;
+    for (const auto& [group, leader] : order->leaders) {
+        boost::asio::post(pulse_->io(), [this, order, group = group, target,
+                                         force = request.force] {
+            const std::uint32_t id =
+                pulse_->request_failover(election::group_id(group), target, force);
+            boost::asio::post(io_, [this, order, group, id] { pending_[id] = {order, group}; });
+        });
+    }
+}
+
+void Work::moved(std::uint32_t id, election::AskResult result, election::NodeId target) {
+    const auto found = pending_.find(id);
+    if (found == pending_.end()) return;
+    const Pending pending = found->second;
+    pending_.erase(found);
+    finish(pending.order, pending.group, result, node_name(target));
+}
+
+void Work::finish(const std::shared_ptr<Order>& order, std::string group,
+                  election::AskResult result, const std::string& target) {
+    control::FailoverAnswer answer = explain(result, group, target);
+    if (answer.outcome == control::Outcome::done) {
+        const bool moved = result == election::AskResult::accepted;
+        const double ms = moved ? to_ms(BootClock::now() - order->begun) : 0;
+        order->answer.moves.push_back({group, order->leaders[group], target, ms});
+    } else if (order->answer.outcome == control::Outcome::done) {
+        order->answer.outcome = answer.outcome;
+        order->answer.message = answer.message;
+        order->answer.remedy = answer.remedy;
+    }
+    if (--order->left > 0) return;
+    if (order->answer.outcome == control::Outcome::done) order->answer.message = answer.message;
+    order->done(order->answer);
+}
+
+// Names -------------------------------------------------------------------------------------------
+
+std::string Work::node_name(election::NodeId node) const {
+    for (const config::Node& candidate : config_.nodes) {
+        if (election::node_id(candidate.name) == node) return candidate.name;
+    }
+    return "";
+}
+
+std::string Work::group_name(election::GroupId group) const {
+    for (const config::Group& candidate : config_.groups) {
+        if (election::group_id(candidate.name) == group) return candidate.name;
+    }
+    return "";
+}
+
+}  // namespace hamr::daemon
