@@ -13,6 +13,12 @@ namespace {
 constexpr Duration request_timeout = std::chrono::seconds{3};
 constexpr Duration answer_repeats = std::chrono::seconds{1};
 constexpr std::size_t max_requests = 16;
+constexpr int max_holds = 8;
+
+bool leader_among(const Frame& frame) {
+    return std::any_of(frame.groups.begin(), frame.groups.end(),
+                       [](const GroupEntry& entry) { return entry.claim == Claim::leader; });
+}
 
 }  // namespace
 
@@ -50,12 +56,17 @@ void Core::begin(BootTime now) {
 }
 
 // Mode none takes silence for death. A node that was itself held up has heard nothing either: it
-// reads what waits in its sockets first. Once per D, so that a slow host is late, but not mute.
+// reads what waits in its sockets first, and after a hold of D, when those have run over and
+// anybody may lead, it listens as after a start. A few times only until it hears a leader: a host
+// that is always slow is late, but not mute.
 void Core::notice_hold(BootTime now) {
     const Duration late = cluster_.interval() / 2;
-    if (cluster_.majority() || now - now_ <= late || now - next_wakeup() <= late) return;
-    if (now - cluster_.listen_until < cluster_.lease()) return;
-    cluster_.listen_until = now + cluster_.interval() / 4;
+    if (cluster_.majority() || now - now_ <= late) return;
+    const Duration held = now - next_wakeup();
+    if (held <= late || holds_ >= max_holds) return;
+    ++holds_;
+    cluster_.listen_until =
+        now + (held < cluster_.lease() ? cluster_.interval() / 4 : cluster_.lease());
 }
 
 void Core::finish(BootTime now) {
@@ -107,6 +118,7 @@ void Core::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
     for (Group& group : groups_) {
         group.receive(now, peer, peer.entry(group.id()), frame, out_);
     }
+    if (leads() || leader_among(frame)) holds_ = 0;
     if (frame.ask) obey(now, peer, *frame.ask);
     if (frame.answer && frame.answer->asker == cluster_.self) hear(now, *frame.answer);
     const bool answer = frame.wants_answer || out_.answer || new_boot;

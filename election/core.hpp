@@ -68,6 +68,7 @@ class Core {
     std::vector<Group> groups_;
     Outbox out_;
     BootTime now_;
+    int holds_ = 0;  ///< noticed since a leader was heard
     BootTime next_send_;
     BootTime last_broadcast_ = long_ago;
     std::vector<Request> requests_;
