@@ -87,9 +87,11 @@ void Trace::line(const World& world, const std::string& who, const std::string& 
 
 void Trace::acted(const World& world, const Host& host, const election::Action& action) {
     if (const auto* change = std::get_if<election::Transition>(&action)) {
+        const std::string about =
+            change->node == host.id ? "" : node_name(world, change->node) + " ";
         line(world, host.name,
-             group_name(world, change->group) + ": " + change->from + " -> " + change->to + " t" +
-                 term(change->term) + " (" + change->reason + ")");
+             group_name(world, change->group) + ": " + about + change->from + " -> " + change->to +
+                 " t" + term(change->term) + " (" + change->reason + ")");
     } else if (const auto* set = std::get_if<election::SetGate>(&action)) {
         gate(world, host, *set);
     } else if (const auto* lead = std::get_if<election::Lead>(&action)) {
