@@ -23,7 +23,7 @@ namespace hamr::config {
 namespace limits {
 inline constexpr std::size_t file_bytes = 1 << 20;
 inline constexpr std::size_t nodes = 16;
-inline constexpr std::size_t node_addresses = 8;
+inline constexpr std::size_t node_addresses = 5;  // election_io::max_addresses
 inline constexpr std::size_t groups = 256;
 inline constexpr std::size_t group_addresses = 16;
 inline constexpr std::size_t backends = 64;
