@@ -98,9 +98,10 @@ Result<UniqueFd> listen_on(const std::string& path) {
     if (!fd) return fail_errno("open a socket", errno);
     const auto* raw = reinterpret_cast<const sockaddr*>(&address);
     if (::bind(fd.get(), raw, sizeof(address)) != 0) return fail_errno("bind " + path, errno);
-    if (::chmod(path.c_str(), 0660) != 0) return fail_errno("chmod " + path, errno);
-    if (::listen(fd.get(), 64) != 0) return fail_errno("listen on " + path, errno);
-    return fd;
+    if (::chmod(path.c_str(), 0660) == 0 && ::listen(fd.get(), 64) == 0) return fd;
+    const int error = errno;
+    ::unlink(path.c_str());
+    return fail_errno("listen on " + path, error);
 }
 
 StringResponse make_response(const ApiAnswer& api, unsigned http_version, bool keep_alive) {
