@@ -166,8 +166,9 @@ Term Group::next_term() const {
     for (const Peer& peer : cluster_.peers) {
         const GroupEntry* entry = peer.entry(id_);
         if (entry == nullptr) continue;
-        newest =
-            std::max({newest, entry->seen, entry->term, entry->promised_term, entry->released});
+        // The term of somebody who only asks is a wish; it becomes one when he stands.
+        const Term claimed = entry->claim == Claim::asking ? Term{} : entry->term;
+        newest = std::max({newest, entry->seen, claimed, entry->promised_term, entry->released});
     }
     return Term{newest.value + 1};
 }
@@ -269,6 +270,7 @@ void Group::enter(BootTime now, Phase phase, const std::string& why, Outbox& out
 void Group::tell(BootTime now, const std::string& why, Outbox& out) {
     const State from = told_state_;
     told_state_ = state();
+    if (from == told_state_ && why == reason_) return;  // from asking to standing
     if (from != told_state_) since_ = now;
     reason_ = why;
     out.actions.emplace_back(Transition{id_, cluster_.self, std::string(to_string(from)),

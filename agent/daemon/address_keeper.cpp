@@ -19,10 +19,8 @@ Result<std::unique_ptr<AddressKeeper>> AddressKeeper::open(boost::asio::io_conte
     if (!packets) return tl::unexpected(packets.error());
     keeper->packets_ = std::move(*packets);
     AddressKeeper* self = keeper.get();
-    auto netlink =
-        vip::Netlink::open(io.get_executor(), [self](std::span<const vip::KernelEvent> batch) {
-            self->heard(batch);
-        });
+    auto netlink = vip::Netlink::open(
+        io.get_executor(), [self](std::span<const vip::KernelEvent> batch) { self->heard(batch); });
     if (!netlink) return tl::unexpected(netlink.error());
     keeper->netlink_ = std::move(*netlink);
     return keeper;
@@ -139,14 +137,14 @@ void AddressKeeper::listen(vip::InterfaceIndex index) {
         }
     }
     addresses.resize(std::min(addresses.size(), vip::ClaimListener::most_addresses));
-    auto listener = vip::ClaimListener::open(
-        io_->get_executor(), index, addresses,
-        [this](vip::InterfaceIndex, const vip::Claim& claim) {
-            const BootTime now = BootClock::now();
-            for (Entry& entry : entries_) entry.plan.claim(claim, links_, now);
-            changed_ = true;
-            events_.update();
-        });
+    auto listener = vip::ClaimListener::open(io_->get_executor(), index, addresses,
+                                             [this](vip::InterfaceIndex, const vip::Claim& claim) {
+                                                 const BootTime now = BootClock::now();
+                                                 for (Entry& entry : entries_)
+                                                     entry.plan.claim(claim, links_, now);
+                                                 changed_ = true;
+                                                 events_.update();
+                                             });
     // Without it a foreign answerer goes unnoticed; the address is served all the same.
     if (listener) listeners_.emplace(index, std::move(*listener));
 }

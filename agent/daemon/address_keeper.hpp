@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "vip/io/claim_listener.hpp"
+#include "vip/io/netlink.hpp"
+#include "vip/io/packet_socket.hpp"
+#include "vip/plan.hpp"
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,13 +18,6 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-
-#include "base/clock.hpp"
-#include "base/result.hpp"
-#include "vip/io/claim_listener.hpp"
-#include "vip/io/netlink.hpp"
-#include "vip/io/packet_socket.hpp"
-#include "vip/plan.hpp"
 
 // Carries out what the groups' address plans ask for: netlink requests, announcements, reports.
 //
@@ -36,7 +36,8 @@ class AddressKeeper {
         std::function<void(std::size_t group, const vip::Report& report)> report;
         /// readiness() or links() may have changed.
         std::function<void()> changed;
-        /// An interface appeared, or its traffic control was changed: the gate must be (again) there.
+        /// An interface appeared, or its traffic control was changed: the gate must be (again)
+        /// there.
         std::function<void(vip::InterfaceIndex index)> gate_wanted;
         /// A request or timer of the keeper has to run: call update(now).
         std::function<void()> update;

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/cleanup.hpp"
 
-#include <chrono>
-#include <cstdio>
-#include <memory>
-
-#include <boost/asio/io_context.hpp>
-
 #include "agent/cli/exit_codes.hpp"
 #include "agent/config/config.hpp"
 #include "agent/control/client.hpp"
@@ -14,6 +8,12 @@
 #include "router/io/sysctl_store.hpp"
 #include "vip/gate/gate.hpp"
 #include "vip/io/netlink.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
 
 namespace hamr::daemon {
 
@@ -31,8 +31,8 @@ void ask(Removal& removal, vip::Netlink& netlink, const std::vector<IpAddress>& 
     removal.asked = true;
     for (const auto& [index, link] : removal.links.all()) {
         for (const IpPrefix& prefix : link.addresses) {
-            const bool ours = std::find(addresses.begin(), addresses.end(), prefix.address) !=
-                              addresses.end();
+            const bool ours =
+                std::find(addresses.begin(), addresses.end(), prefix.address) != addresses.end();
             if (!ours) continue;
             ++removal.found;
             ++removal.left;
@@ -59,8 +59,8 @@ bool report(const char* what, const Result<T>& result) {
 Result<int> remove_addresses(const std::vector<IpAddress>& addresses) {
     boost::asio::io_context io;
     Removal removal;
-    auto netlink = vip::Netlink::open(
-        io.get_executor(), [&removal](std::span<const vip::KernelEvent> events) {
+    auto netlink =
+        vip::Netlink::open(io.get_executor(), [&removal](std::span<const vip::KernelEvent> events) {
             for (const vip::KernelEvent& event : events) removal.links.apply(event);
         });
     if (!netlink) return tl::unexpected(netlink.error());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "base/net/address.hpp"
 #include "base/result.hpp"
+
+#include <string>
+#include <vector>
 
 namespace hamr::daemon {
 

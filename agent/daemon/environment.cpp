@@ -42,6 +42,8 @@ Result<> make_run_directory(const std::string& path) {
     return fail_errno("the run directory " + path, errno);
 }
 
-void ignore_sigpipe() { ::signal(SIGPIPE, SIG_IGN); }
+void ignore_sigpipe() {
+    ::signal(SIGPIPE, SIG_IGN);
+}
 
 }  // namespace hamr::daemon

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "agent/control/model.hpp"
 #include "base/result.hpp"
+
+#include <string>
+#include <vector>
 
 // What the process asks of the machine before it begins: memory that stays, priority, files.
 

@@ -5,39 +5,56 @@ namespace hamr::daemon {
 
 control::FailoverAnswer explain(election::AskResult result, const std::string& group,
                                 const std::string& target) {
-    using election::AskResult;
     using control::Outcome;
+    using election::AskResult;
     const std::string of = "group " + group + ": ";
     switch (result) {
-        case AskResult::accepted: return {Outcome::done, of + target + " leads", {}, {}};
+        case AskResult::accepted:
+            return {Outcome::done, of + target + " leads", {}, {}};
         case AskResult::already_leader:
             return {Outcome::done, of + target + " leads already", {}, {}};
         case AskResult::unknown_target:
-            return {Outcome::unknown, of + "the leader does not know the node " + target,
-                    "check that every node has the same configuration", {}};
+            return {Outcome::unknown,
+                    of + "the leader does not know the node " + target,
+                    "check that every node has the same configuration",
+                    {}};
         case AskResult::target_silent:
-            return {Outcome::refused, of + target + " is silent",
-                    "look at hamrd and the network on " + target, {}};
+            return {Outcome::refused,
+                    of + target + " is silent",
+                    "look at hamrd and the network on " + target,
+                    {}};
         case AskResult::target_worse:
-            return {Outcome::refused, of + target + " is less healthy than the leader",
-                    "`hamr status` says why; --force moves leadership all the same", {}};
+            return {Outcome::refused,
+                    of + target + " is less healthy than the leader",
+                    "`hamr status` says why; --force moves leadership all the same",
+                    {}};
         case AskResult::target_starting:
-            return {Outcome::refused, of + target + " has just started and may not lead yet",
-                    "wait three seconds; if it stays so, compare the configurations", {}};
+            return {Outcome::refused,
+                    of + target + " has just started and may not lead yet",
+                    "wait three seconds; if it stays so, compare the configurations",
+                    {}};
         case AskResult::target_drained:
             return {Outcome::refused, of + target + " is drained", "undrain it first", {}};
         case AskResult::target_witness:
-            return {Outcome::refused, of + target + " is a witness: it votes and never leads",
-                    "name a router", {}};
+            return {Outcome::refused,
+                    of + target + " is a witness: it votes and never leads",
+                    "name a router",
+                    {}};
         case AskResult::no_candidate:
-            return {Outcome::refused, of + "no other router can take over",
-                    "`hamr status` shows who is silent, starting or drained", {}};
+            return {Outcome::refused,
+                    of + "no other router can take over",
+                    "`hamr status` shows who is silent, starting or drained",
+                    {}};
         case AskResult::not_leader:
-            return {Outcome::refused, of + "nobody leads at the moment",
-                    "`hamr status` shows what is missing; try again when a leader is there", {}};
+            return {Outcome::refused,
+                    of + "nobody leads at the moment",
+                    "`hamr status` shows what is missing; try again when a leader is there",
+                    {}};
         case AskResult::timed_out:
-            return {Outcome::timed_out, of + "no successor has announced itself within 3 s",
-                    "`hamr status` and `hamr history` show what has happened", {}};
+            return {Outcome::timed_out,
+                    of + "no successor has announced itself within 3 s",
+                    "`hamr status` and `hamr history` show what has happened",
+                    {}};
     }
     return {Outcome::failed, of + "unknown answer", {}, {}};
 }

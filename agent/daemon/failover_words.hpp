@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <string>
-
 #include "agent/control/model.hpp"
 #include "election/election.hpp"
+
+#include <string>
 
 namespace hamr::daemon {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/history.hpp"
 
+#include "agent/control/json.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <utility>
-
-#include "agent/control/json.hpp"
 
 namespace hamr::daemon {
 

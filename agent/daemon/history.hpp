@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "agent/control/model.hpp"
+
 #include <deque>
 #include <string>
 #include <vector>
 
-#include "agent/control/model.hpp"
-
 // What has happened, oldest first, kept in memory and appended to a file in the run directory, so
 // that a restart of the agent does not forget why the last one ended.
 //
-// Limits: `most` entries; the file is rewritten when it has grown to twice that. Threading: the work
-// loop. Errors of the file are told once through failed() and cost nothing else.
+// Limits: `most` entries; the file is rewritten when it has grown to twice that. Threading: the
+// work loop. Errors of the file are told once through failed() and cost nothing else.
 
 namespace hamr::daemon {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "base/net/address.hpp"
+
 #include <optional>
 #include <vector>
-
-#include "base/net/address.hpp"
 
 // Small questions to the kernel about this host's own addresses. Nothing blocks, nothing is sent.
 

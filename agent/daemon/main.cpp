@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // hamrd: the agent of one host. This file is the wiring diagram.
 
-#include <cstdio>
-#include <string>
-#include <thread>
-
-#include <sodium.h>
-#include <spdlog/spdlog.h>
-
-#include <boost/asio/io_context.hpp>
-
 #include "agent/cli/exit_codes.hpp"
 #include "agent/config/config.hpp"
 #include "agent/config/keys.hpp"
@@ -22,6 +13,16 @@
 #include "agent/daemon/pulse.hpp"
 #include "agent/daemon/translate.hpp"
 #include "agent/daemon/work.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <net/if.h>
+#include <sodium.h>
+#include <spdlog/spdlog.h>
 
 namespace hamr::daemon {
 
@@ -80,11 +81,32 @@ std::vector<std::vector<IpAddress>> gate_addresses(const config::Config& config)
     return groups;
 }
 
+/// The gate stands, shut, on every interface before the first frame says that this node holds no
+/// lease: an earlier life of the agent may have left an open one.
+Result<> guard_links(vip::Gate& gate) {
+    struct if_nameindex* const list = ::if_nameindex();
+    if (list == nullptr) return fail_errno("the list of interfaces", errno);
+    Result<> result;
+    for (const struct if_nameindex* link = list; link->if_index != 0; ++link) {
+        const auto attached = gate.attach(vip::InterfaceIndex{static_cast<int>(link->if_index)});
+        if (attached) continue;
+        result = tl::unexpected(
+            Error{"the gate on " + std::string(link->if_name) + ": " + attached.error().what,
+                  attached.error().code});
+        break;
+    }
+    ::if_freenameindex(list);
+    return result;
+}
+
 int serve(const Options& options, Inputs inputs) {
     lock_memory(inputs.warnings);
     auto gate = vip::Gate::open(gate_addresses(inputs.config));
     if (!gate) {
         return refuse(code_of(gate.error(), cli::exit_kernel), gate.error().message());
+    }
+    if (const auto guarded = guard_links(*gate); !guarded) {
+        return refuse(code_of(guarded.error(), cli::exit_kernel), guarded.error().message());
     }
     const std::string run_directory = options.socket.substr(0, options.socket.rfind('/'));
     if (const auto made = make_run_directory(run_directory); !made) {
@@ -142,4 +164,6 @@ int run(int argc, char** argv) {
 
 }  // namespace hamr::daemon
 
-int main(int argc, char** argv) { return hamr::daemon::run(argc, argv); }
+int main(int argc, char** argv) {
+    return hamr::daemon::run(argc, argv);
+}

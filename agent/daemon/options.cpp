@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/options.hpp"
 
-#include <array>
-#include <cstdio>
-
 #include "agent/cli/exit_codes.hpp"
 #include "agent/control/version.hpp"
+
+#include <array>
+#include <cstdio>
 
 #include <getopt.h>
 
@@ -52,11 +52,21 @@ ParsedOptions parse_options(int argc, char** argv) {
         const int found = ::getopt_long(argc, argv, "", known.data(), nullptr);
         if (found == -1) break;
         switch (found) {
-            case 'c': parsed.options.config = optarg; break;
-            case 'n': parsed.options.node = optarg; break;
-            case 's': parsed.options.socket = optarg; break;
-            case 'x': parsed.options.cleanup = true; break;
-            case 'v': std::printf("hamrd %s\n", std::string(control::version()).c_str()); return end_with(cli::exit_done);
+            case 'c':
+                parsed.options.config = optarg;
+                break;
+            case 'n':
+                parsed.options.node = optarg;
+                break;
+            case 's':
+                parsed.options.socket = optarg;
+                break;
+            case 'x':
+                parsed.options.cleanup = true;
+                break;
+            case 'v':
+                std::printf("hamrd %s\n", std::string(control::version()).c_str());
+                return end_with(cli::exit_done);
             case 'h':
                 std::printf(help, control::default_config, control::default_socket);
                 return end_with(cli::exit_done);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/pulse.hpp"
 
+#include "base/assert.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include <sodium.h>
-
 #include <boost/asio/post.hpp>
-
-#include "base/assert.hpp"
+#include <sodium.h>
 
 namespace hamr::daemon {
 
@@ -101,10 +100,15 @@ void Pulse::received(Bytes datagram, int path) {
         case election::Verdict::dropped:
             ++drops_[static_cast<std::size_t>(received.reason)];
             break;
-        case election::Verdict::late: ++late_; break;
-        case election::Verdict::duplicate: ++duplicates_; break;
+        case election::Verdict::late:
+            ++late_;
+            break;
+        case election::Verdict::duplicate:
+            ++duplicates_;
+            break;
         case election::Verdict::used:
-        case election::Verdict::greeted: break;
+        case election::Verdict::greeted:
+            break;
     }
     settle(now);
 }

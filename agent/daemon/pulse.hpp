@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "agent/daemon/address_keeper.hpp"
+#include "election/auth.hpp"
+#include "election/election.hpp"
+#include "election/io/transport.hpp"
+#include "health/verdict.hpp"
+#include "vip/gate/gate.hpp"
+
 #include <array>
 #include <functional>
 #include <memory>
@@ -10,13 +17,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include "agent/daemon/address_keeper.hpp"
-#include "election/auth.hpp"
-#include "election/election.hpp"
-#include "election/io/transport.hpp"
-#include "health/verdict.hpp"
-#include "vip/gate/gate.hpp"
 
 // The pulse loop: heartbeats, election, addresses, gate.
 //
@@ -120,8 +120,8 @@ class Pulse {
     BootTime alarm_at_ = never;
     health::Sources health_;
     std::vector<std::byte> buffer_;
-    std::vector<election::Term> terms_;     // by group: the term led, 0 when not leading
-    std::vector<BootTime> led_since_;       // by group
+    std::vector<election::Term> terms_;  // by group: the term led, 0 when not leading
+    std::vector<BootTime> led_since_;    // by group
     std::array<std::uint64_t, election::drop_reasons> drops_{};
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;

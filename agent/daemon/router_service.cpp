@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/router_service.hpp"
 
-#include <algorithm>
-#include <set>
-
 #include "agent/daemon/local_addresses.hpp"
 #include "router/ruleset.hpp"
+
+#include <algorithm>
+#include <set>
 
 namespace hamr::daemon {
 
@@ -16,9 +16,8 @@ router::BackendsConfig backends_config(const config::Config& config) {
     result.servers = config.router.backends;
     for (const config::Route& route : config.router.routes) {
         result.routes.push_back({route.name, route.port,
-                                 route.to == config::RouteTarget::primary
-                                     ? router::Role::primary
-                                     : router::Role::secondary,
+                                 route.to == config::RouteTarget::primary ? router::Role::primary
+                                                                          : router::Role::secondary,
                                  true});
     }
     result.roles_by_order = config.router.monitor.user.empty();
@@ -124,8 +123,8 @@ void RouterService::links_changed(const vip::Links& links) {
 void RouterService::apply_settings() {
     router::SysctlInput input;
     input.interfaces = interfaces_;
-    input.ipv6 = std::any_of(vips_.begin(), vips_.end(),
-                             [](const IpAddress& vip) { return !vip.is_v4(); });
+    input.ipv6 =
+        std::any_of(vips_.begin(), vips_.end(), [](const IpAddress& vip) { return !vip.is_v4(); });
     input.force_forwarding =
         !interfaces_.empty() &&
         settings_.exists("net/ipv6/conf/" + interfaces_.front() + "/force_forwarding");
@@ -152,9 +151,8 @@ void RouterService::load_rules() {
     ruleset_warnings_ = std::move(ruleset.warnings);
     if (ruleset.text == wanted_) return;
     wanted_ = ruleset.text;
-    nft_.apply(ruleset.text, [this, text = ruleset.text](const Result<>& result) {
-        rules_loaded(text, result);
-    });
+    nft_.apply(ruleset.text,
+               [this, text = ruleset.text](const Result<>& result) { rules_loaded(text, result); });
 }
 
 void RouterService::rules_loaded(const std::string& text, const Result<>& result) {
@@ -181,8 +179,9 @@ router::Verdict RouterService::verdict() const {
         verdict.state = router::RouterState::failed;
         verdict.reason = failure_;
         verdict.demotion = std::max(verdict.demotion, router::demotion_all_lost);
-        verdict.warnings.push_back({failure_, "see the log of hamrd; `hamr status` shows when it "
-                                              "works again"});
+        verdict.warnings.push_back({failure_,
+                                    "see the log of hamrd; `hamr status` shows when it "
+                                    "works again"});
     }
     return verdict;
 }

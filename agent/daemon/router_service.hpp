@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include <boost/asio/io_context.hpp>
-
 #include "agent/config/config.hpp"
 #include "health/verdict.hpp"
 #include "router/backends.hpp"
@@ -16,6 +8,14 @@
 #include "router/io/nft.hpp"
 #include "router/io/sysctl_store.hpp"
 #include "vip/links.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
 
 // The embedded router of this host: watches the backends, loads the ruleset when the answer to
 // "which backends does each route lead to" changes, and says whether this host can serve.

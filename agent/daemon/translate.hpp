@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <vector>
-
 #include "agent/config/config.hpp"
 #include "agent/config/keys.hpp"
 #include "agent/daemon/pulse.hpp"
+
+#include <vector>
 
 namespace hamr::daemon {
 

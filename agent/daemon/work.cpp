@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/work.hpp"
 
+#include "agent/control/version.hpp"
+#include "agent/daemon/failover_words.hpp"
+#include "agent/daemon/log.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -8,10 +12,6 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
-
-#include "agent/control/version.hpp"
-#include "agent/daemon/failover_words.hpp"
-#include "agent/daemon/log.hpp"
 
 namespace hamr::daemon {
 
@@ -84,9 +84,7 @@ Listener Work::listener() {
     listener.trouble = [this, here](std::string what) {
         here([what = std::move(what)] { spdlog::error("{}", what); });
     };
-    listener.stopped = [this, here] {
-        here([this] { io_.stop(); });
-    };
+    listener.stopped = [this, here] { here([this] { io_.stop(); }); };
     return listener;
 }
 
@@ -116,7 +114,8 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
         case vip::Notice::left_deleted:
         case vip::Notice::request_failed:
         case vip::Notice::foreign_claim:
-            trouble(key, report.text, "see the log of hamrd; it goes on by itself once this is mended");
+            trouble(key, report.text,
+                    "see the log of hamrd; it goes on by itself once this is mended");
             break;
         case vip::Notice::ready:
         case vip::Notice::carrier_back:
@@ -127,7 +126,8 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
         case vip::Notice::foreign_added:
         case vip::Notice::deleted:
         case vip::Notice::put_back_delayed:
-        case vip::Notice::mac_changed: break;
+        case vip::Notice::mac_changed:
+            break;
     }
     const auto state = states_.find(group);
     if (report.notice == vip::Notice::waiting || report.notice == vip::Notice::ready) return;
@@ -176,9 +176,8 @@ Result<> Work::start(const std::string& monitor_password) {
         config_.find_node(options_.node)->role == config::NodeRole::router) {
         RouterService::Events events;
         events.health = [this](health::Source source) {
-            boost::asio::post(pulse_->io(), [this, source = std::move(source)] {
-                pulse_->set_health(source);
-            });
+            boost::asio::post(pulse_->io(),
+                              [this, source = std::move(source)] { pulse_->set_health(source); });
         };
         events.backend_changed = [](const router::Change& change) {
             spdlog::info("backend address={} from=\"{}\" to=\"{}\" reason=\"{}\"",
@@ -187,9 +186,8 @@ Result<> Work::start(const std::string& monitor_password) {
         events.trouble = [this](const std::string& what) {
             trouble("router", what, "install nftables, or load the kernel modules that are named");
         };
-        router_ = std::make_unique<RouterService>(io_, config_, monitor_password,
-                                                  options_.run_directory + "/sysctls",
-                                                  std::move(events));
+        router_ = std::make_unique<RouterService>(
+            io_, config_, monitor_password, options_.run_directory + "/sysctls", std::move(events));
         if (const auto started = router_->start(); !started) return started;
     }
     control::ServerOptions server;
@@ -269,12 +267,24 @@ void Work::fill_groups(const PulseStatus& pulse, control::Status& status) const 
             group.addresses.push_back(prefix.to_string());
         }
         switch (from.state) {
-            case election::State::starting: group.state = control::GroupState::starting; break;
-            case election::State::follower: group.state = control::GroupState::follower; break;
-            case election::State::candidate: group.state = control::GroupState::candidate; break;
-            case election::State::leader: group.state = control::GroupState::leader; break;
-            case election::State::witness: group.state = control::GroupState::witness; break;
-            case election::State::drained: group.state = control::GroupState::drained; break;
+            case election::State::starting:
+                group.state = control::GroupState::starting;
+                break;
+            case election::State::follower:
+                group.state = control::GroupState::follower;
+                break;
+            case election::State::candidate:
+                group.state = control::GroupState::candidate;
+                break;
+            case election::State::leader:
+                group.state = control::GroupState::leader;
+                break;
+            case election::State::witness:
+                group.state = control::GroupState::witness;
+                break;
+            case election::State::drained:
+                group.state = control::GroupState::drained;
+                break;
         }
         if (from.leader != election::no_node) group.leader = node_name(from.leader);
         group.term = from.term.value;
@@ -294,9 +304,9 @@ void Work::fill_nodes(const PulseStatus& pulse, control::Status& status) const {
         node.name = from.name;
         node.role = from.role == election::NodeRole::witness ? control::NodeRole::witness
                                                              : control::NodeRole::router;
-        node.state = !from.heard   ? control::NodeState::never_heard
-                     : from.alive  ? control::NodeState::alive
-                                   : control::NodeState::silent;
+        node.state = !from.heard  ? control::NodeState::never_heard
+                     : from.alive ? control::NodeState::alive
+                                  : control::NodeState::silent;
         node.demotion = from.demotion;
         if (from.heard) node.last_heard_ms = to_ms(from.silent);
         node.drained = from.drained;
@@ -307,10 +317,10 @@ void Work::fill_nodes(const PulseStatus& pulse, control::Status& status) const {
         }
     }
     if (pulse.health.demotion > 0) {
-        status.warnings.push_back({"this node is demoted by " +
-                                       std::to_string(pulse.health.demotion) + ": " +
-                                       pulse.health.reason,
-                                   "mend the cause; leadership prefers healthier nodes until then"});
+        status.warnings.push_back(
+            {"this node is demoted by " + std::to_string(pulse.health.demotion) + ": " +
+                 pulse.health.reason,
+             "mend the cause; leadership prefers healthier nodes until then"});
     }
 }
 
@@ -320,8 +330,12 @@ void Work::fill_router(control::Status& status) const {
     if (!router_) return;
     const router::Verdict verdict = router_->verdict();
     switch (verdict.state) {
-        case router::RouterState::off: status.router.state = control::RouterState::off; break;
-        case router::RouterState::failed: status.router.state = control::RouterState::failed; break;
+        case router::RouterState::off:
+            status.router.state = control::RouterState::off;
+            break;
+        case router::RouterState::failed:
+            status.router.state = control::RouterState::failed;
+            break;
         case router::RouterState::degraded:
             status.router.state = control::RouterState::degraded;
             break;
@@ -341,15 +355,18 @@ void Work::fill_router(control::Status& status) const {
         backend.role = view.role == router::Role::primary     ? control::BackendRole::primary
                        : view.role == router::Role::secondary ? control::BackendRole::secondary
                                                               : control::BackendRole::unknown;
-        backend.state = view.state == router::BackendState::up     ? control::BackendState::up
-                        : view.state == router::BackendState::down ? control::BackendState::down
-                                                                   : control::BackendState::draining;
+        backend.state = view.state == router::BackendState::up ? control::BackendState::up
+                        : view.state == router::BackendState::down
+                            ? control::BackendState::down
+                            : control::BackendState::draining;
         backend.topology = view.topology;
         backend.note = view.error;
     }
 }
 
-std::vector<control::HistoryEntry> Work::history() { return history_.all(); }
+std::vector<control::HistoryEntry> Work::history() {
+    return history_.all();
+}
 
 // hamr failover -----------------------------------------------------------------------------------
 
@@ -368,15 +385,14 @@ void Work::failover(control::FailoverRequest request,
         order->done({control::Outcome::unknown, "no such group", "see `hamr status`", {}});
         return;
     }
-    const election::NodeId target =
-        request.to ? election::node_id(*request.to) : election::no_node;
+    const election::NodeId target = request.to ? election::node_id(*request.to) : election::no_node;
     for (const auto& [group, leader] : order->leaders) {
-        boost::asio::post(pulse_->io(), [this, order, group = group, target,
-                                         force = request.force] {
-            const std::uint32_t id =
-                pulse_->request_failover(election::group_id(group), target, force);
-            boost::asio::post(io_, [this, order, group, id] { pending_[id] = {order, group}; });
-        });
+        boost::asio::post(
+            pulse_->io(), [this, order, group = group, target, force = request.force] {
+                const std::uint32_t id =
+                    pulse_->request_failover(election::group_id(group), target, force);
+                boost::asio::post(io_, [this, order, group, id] { pending_[id] = {order, group}; });
+            });
     }
 }
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "agent/config/config.hpp"
+#include "agent/control/handler.hpp"
+#include "agent/control/server.hpp"
+#include "agent/daemon/history.hpp"
+#include "agent/daemon/pulse.hpp"
+#include "agent/daemon/router_service.hpp"
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,13 +17,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-
-#include "agent/config/config.hpp"
-#include "agent/control/handler.hpp"
-#include "agent/control/server.hpp"
-#include "agent/daemon/history.hpp"
-#include "agent/daemon/pulse.hpp"
-#include "agent/daemon/router_service.hpp"
 
 // The work loop: control API, router, history, log, signals, and where the gate stands.
 //
