@@ -197,7 +197,7 @@ const Row node_rows[] = {
      {"f:2:61: nodes.r2.role: unknown word \"leader\"; choose from router, witness"}},
     {"no_addresses",
      with(2, "nodes: {r1: 192.0.2.11, r2: {addresses: []}}"),
-     {"f:2:41: nodes.r2.addresses must have 1 to 8 entries, not 0"}},
+     {"f:2:41: nodes.r2.addresses must have 1 to 5 entries, not 0"}},
     {"node_without_value",
      with(2, "nodes:\n  r1: 192.0.2.11\n  r2:"),
      {"f:4:3: nodes.r2 has no value"}},
