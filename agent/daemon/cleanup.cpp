@@ -3,12 +3,13 @@
 
 #include "agent/cli/exit_codes.hpp"
 #include "agent/config/config.hpp"
-#include "agent/control/client.hpp"
+#include "agent/daemon/environment.hpp"
 #include "router/io/nft.hpp"
 #include "router/io/sysctl_store.hpp"
 #include "vip/gate/gate.hpp"
 #include "vip/io/netlink.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -78,12 +79,12 @@ Result<int> remove_addresses(const std::vector<IpAddress>& addresses) {
 }
 
 int clean_up(const std::string& config_path, const std::string& socket) {
-    const auto alive = control::request({socket, std::chrono::seconds{1}}, "GET", "/v1/version");
-    if (alive) {
+    const auto lock = lock_namespace();
+    if (!lock) {
         std::fprintf(stderr,
-                     "hamrd: an agent is running (it answers on %s): nothing was cleaned up\n"
-                     "  stop it first; a clean stop takes everything away by itself\n",
-                     socket.c_str());
+                     "hamrd: %s: nothing was cleaned up\n"
+                     "  a clean stop takes everything away by itself\n",
+                     lock.error().message().c_str());
         return cli::exit_failed;
     }
     int code = cli::exit_done;

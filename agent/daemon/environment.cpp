@@ -3,12 +3,16 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
+#include <string_view>
 
 #include <malloc.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 namespace hamr::daemon {
 
@@ -40,6 +44,23 @@ void raise_priority(std::vector<control::Warning>& warnings) {
 Result<> make_run_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
     return fail_errno("the run directory " + path, errno);
+}
+
+Result<UniqueFd> lock_namespace() {
+    static constexpr std::string_view name("\0hamrd", 6);
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno("a Unix socket", errno);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, name.data(), name.size());
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+        if (errno == EADDRINUSE) {
+            return fail("another hamrd is running in this network namespace; stop it first");
+        }
+        return fail_errno("the lock of this network namespace", errno);
+    }
+    return fd;
 }
 
 void ignore_sigpipe() {

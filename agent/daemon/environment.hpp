@@ -3,6 +3,7 @@
 
 #include "agent/control/model.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@ void raise_priority(std::vector<control::Warning>& warnings);
 
 /// Makes the run directory (0755) when it is absent.
 [[nodiscard]] Result<> make_run_directory(const std::string& path);
+
+/// One agent per network namespace: two would take each other's gate off. The lock is an abstract
+/// Unix socket, so it belongs to the namespace and goes with the process, however that ends.
+[[nodiscard]] Result<UniqueFd> lock_namespace();
 
 /// Ordinary writing to a closed pipe must not end the agent.
 void ignore_sigpipe();

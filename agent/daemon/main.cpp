@@ -100,6 +100,8 @@ Result<> guard_links(vip::Gate& gate) {
 }
 
 int serve(const Options& options, Inputs inputs) {
+    const auto lock = lock_namespace();
+    if (!lock) return refuse(cli::exit_failed, lock.error().message());
     lock_memory(inputs.warnings);
     auto gate = vip::Gate::open(gate_addresses(inputs.config));
     if (!gate) {
