@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +30,6 @@ using Program = std::vector<sock_filter>;
 constexpr std::uint32_t accept_bytes = 512;
 constexpr std::uint32_t arp_sender_at = 14 + 14;
 constexpr std::uint32_t ip6_next_header_at = 14 + 6;
-constexpr std::uint32_t ip6_source_at = 14 + 8;
 constexpr std::uint32_t icmp6_type_at = 14 + 40;
 constexpr std::uint32_t nd_target_at = 14 + 40 + 8;
 
@@ -42,27 +42,29 @@ sock_filter load_word(std::uint32_t at) {
 sock_filter skip_unless(std::uint32_t value, std::size_t count) {
     return {BPF_JMP | BPF_JEQ | BPF_K, 0, static_cast<std::uint8_t>(count), value};
 }
+sock_filter skip_if(std::uint32_t value, std::size_t count) {
+    return {BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint8_t>(count), 0, value};
+}
 sock_filter finish(std::uint32_t bytes) {
     return {BPF_RET | BPF_K, 0, 0, bytes};
 }
 
-std::uint32_t word(const IpAddress& address, std::size_t index) {
-    const auto& bytes = address.bytes();
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | bytes[index * 4 + i];
-    return value;
+/// The last four bytes of an address, where the addresses of one network differ.
+std::uint32_t last_word(const IpAddress& address) {
+    const auto first = address.bytes().begin() + (address.is_v4() ? 0 : 12);
+    return std::accumulate(
+        first, first + 4, std::uint32_t{0},
+        [](std::uint32_t value, std::uint8_t byte) { return value << 8 | byte; });
 }
 
-/// "If the address at `at` is one of these, accept": jumps are short, whatever the number.
+/// "If the last word of the address, at `at`, is one of these, accept": two instructions for each,
+/// since a filter's memory is limited (net.core.optmem_max). hear() compares the rest.
 void accept_address(Program& program, std::uint32_t at, std::span<const IpAddress> addresses,
                     Family family) {
-    const std::size_t words = family == Family::ipv4 ? 1 : 4;
+    program.push_back(load_word(at));
     for (const IpAddress& address : addresses) {
         if (address.family() != family) continue;
-        for (std::size_t i = 0; i < words; ++i) {
-            program.push_back(load_word(at + static_cast<std::uint32_t>(4 * i)));
-            program.push_back(skip_unless(word(address, i), 2 * (words - 1 - i) + 1));
-        }
+        program.push_back(skip_unless(last_word(address), 1));
         program.push_back(finish(accept_bytes));
     }
 }
@@ -81,10 +83,9 @@ Program nd_filter(std::span<const IpAddress> addresses) {
     constexpr std::uint32_t icmpv6 = 58;
     constexpr std::uint32_t advertisement = 136;
     Program program{load_byte(ip6_next_header_at), skip_unless(icmpv6, 2), load_byte(icmp6_type_at),
-                    skip_unless(advertisement, 0)};
-    program[3] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, advertisement};
+                    skip_if(advertisement, 1)};
     program.push_back(finish(0));
-    accept_address(program, nd_target_at, addresses, Family::ipv6);
+    accept_address(program, nd_target_at + 12, addresses, Family::ipv6);
     program.push_back(finish(0));
     return program;
 }
@@ -121,8 +122,13 @@ struct ClaimListener::Ear {
 struct ClaimListener::Shared : std::enable_shared_from_this<ClaimListener::Shared> {
     InterfaceIndex index;
     OnClaim on_claim;
+    std::vector<IpAddress> addresses;
     std::vector<Ear> ears;
     bool closed = false;
+
+    bool listened_for(const IpAddress& address) const {
+        return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+    }
 
     void wait(std::size_t ear) {
         ears[ear].socket.async_wait(
@@ -141,7 +147,7 @@ struct ClaimListener::Shared : std::enable_shared_from_this<ClaimListener::Share
                                         buffer.size(), MSG_DONTWAIT);
             if (size < 0) return;  // EAGAIN; ENETDOWN, once, when the interface goes down
             const auto claim = parse_claim(Bytes(buffer).first(static_cast<std::size_t>(size)));
-            if (claim) on_claim(index, *claim);
+            if (claim && listened_for(claim->address)) on_claim(index, *claim);
         }
     }
 };
@@ -155,6 +161,7 @@ Result<ClaimListener> ClaimListener::open(const asio::any_io_executor& executor,
     auto shared = std::make_shared<Shared>();
     shared->index = index;
     shared->on_claim = std::move(on_claim);
+    shared->addresses.assign(addresses.begin(), addresses.end());
     const auto any = [&](Family family) {
         return std::any_of(addresses.begin(), addresses.end(),
                            [&](const IpAddress& address) { return address.family() == family; });

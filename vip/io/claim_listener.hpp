@@ -12,9 +12,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-// Hears who else says that an address is his: ARP and neighbour discovery frames on one interface
-// whose sender or target is one of the addresses given. A socket filter in the kernel (classic BPF)
-// compares the addresses, so that other traffic, however much, never wakes the program.
+// Hears who else says that an address is his: ARP frames on one interface whose sender, and
+// neighbour advertisements whose target, is one of the addresses given. A socket filter in the
+// kernel (classic BPF) compares their last four bytes, so that other traffic, however much, does
+// not wake the program.
 //
 // Contract. The callback gets claims of foreign and of this host's own Ethernet addresses alike (a
 // switch may reflect ours): Plan::claim() tells them apart. Threading: the executor given to

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vip/frames.hpp"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
