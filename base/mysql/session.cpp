@@ -95,7 +95,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     int resume(int happened);
     void wait_for(int status);
     void expire();
-    void step_done();
+    std::optional<int> step_done();
     void take_row();
     void finish();
     void finish(Failure failure);
@@ -201,13 +201,15 @@ void Session::Impl::watch(OnReadable done) {
 
 /// Goes on until libmariadb wants to wait or the call is over.
 void Session::Impl::run(int status) {
-    suspended_ = status != 0;
-    if (suspended_) {
-        wait_for(status);
-    } else {
+    std::optional<int> next = status;
+    while (next && *next == 0) {
+        suspended_ = false;
         stop_waiting();
-        step_done();
+        next = step_done();
     }
+    if (!next) return;
+    suspended_ = true;
+    wait_for(*next);
 }
 
 int Session::Impl::resume(int happened) {
@@ -272,34 +274,40 @@ void Session::Impl::unwind() {
     suspended_ = false;
 }
 
-void Session::Impl::step_done() {
+/// A step has ended: the status of the next one, or nothing when the call is over.
+std::optional<int> Session::Impl::step_done() {
     switch (step_) {
         case Step::connecting:
-            if (connect_result_ == nullptr) return finish(failure_now());
+            if (connect_result_ == nullptr) break;
             connected_ = true;
-            return finish();
+            finish();
+            return std::nullopt;
         case Step::querying:
-            if (query_result_ != 0) return finish(failure_now());
+            if (query_result_ != 0) break;
             result_ = mysql_use_result(mysql_);
-            if (result_ == nullptr) {
-                return mysql_errno(mysql_) != 0 ? finish(failure_now()) : finish();
-            }
+            if (result_ == nullptr) break;
             step_ = Step::fetching;
-            return run(mysql_fetch_row_start(&row_, result_));
+            return mysql_fetch_row_start(&row_, result_);
         case Step::fetching:
-            return take_row();
+            if (row_ == nullptr) break;
+            if (rows_.rows.size() == max_rows) {
+                finish(Failure{FailureKind::protocol, 0, "protocol error: too many rows"});
+                return std::nullopt;
+            }
+            take_row();
+            return mysql_fetch_row_start(&row_, result_);
         case Step::idle:
-            return;
+            return std::nullopt;
     }
+    if (step_ != Step::connecting && mysql_errno(mysql_) == 0) {
+        finish();
+    } else {
+        finish(failure_now());
+    }
+    return std::nullopt;
 }
 
 void Session::Impl::take_row() {
-    if (row_ == nullptr) {
-        return mysql_errno(mysql_) != 0 ? finish(failure_now()) : finish();
-    }
-    if (rows_.rows.size() == max_rows) {
-        return finish(Failure{FailureKind::protocol, 0, "protocol error: too many rows"});
-    }
     const unsigned columns = mysql_num_fields(result_);
     const unsigned long* lengths = mysql_fetch_lengths(result_);
     auto& row = rows_.rows.emplace_back();
@@ -311,7 +319,6 @@ void Session::Impl::take_row() {
             row.emplace_back(std::string(row_[i], lengths[i]));
         }
     }
-    run(mysql_fetch_row_start(&row_, result_));
 }
 
 Failure Session::Impl::failure_now() const {

@@ -109,6 +109,22 @@ int spawn(const std::string& program, int input, int output, pid_t& pid) {
     return error;
 }
 
+/// nft's own words, with a code for the causes that a caller treats differently.
+Error explain(int exit_code, const std::string& said) {
+    const auto has = [&](const char* part) { return said.find(part) != std::string::npos; };
+    if (has("Operation not permitted")) {
+        return {"nft needs CAP_NET_ADMIN",
+                std::make_error_code(std::errc::operation_not_permitted)};
+    }
+    if (has("cache initialization failed")) {
+        return {"this kernel lacks nftables (CONFIG_NF_TABLES): " + said,
+                std::make_error_code(std::errc::not_supported)};
+    }
+    return {"nft failed with exit code " + std::to_string(exit_code) +
+                (said.empty() ? "" : ": " + said),
+            {}};
+}
+
 Result<Child> Child::start(const std::string& text, const std::string& program) {
     auto input = memory_file("hamr-ruleset", text);
     if (!input) return tl::unexpected<Error>(input.error());
@@ -153,9 +169,7 @@ Result<> Child::reap(bool killed) {
         return fail("nft died of signal " + std::to_string(info.si_status));
     }
     if (info.si_status == 0) return {};
-    const std::string said = words();
-    return fail("nft failed with exit code " + std::to_string(info.si_status) +
-                (said.empty() ? "" : ": " + said));
+    return tl::unexpected<Error>(explain(info.si_status, words()));
 }
 
 }  // namespace

@@ -20,6 +20,8 @@
 // Blocking   apply() and remove() never wait: the child's end comes through a pidfd. A child that
 //            outlives `timeout` is killed. remove_blocking() is for cleanup, when no loop runs.
 // Input      The text and the child's words lie in memfds: no pipe can fill up.
+// Errors     No permission and a kernel without nftables carry a code (operation_not_permitted,
+//            not_supported); a ruleset that is refused carries what nft said.
 // Threading  One thread, the executor's. Acts on the network namespace of that thread.
 
 namespace hamr::router_io {

@@ -75,6 +75,12 @@ class MariaDb {
     MariaDb& operator=(const MariaDb&) = delete;
     ~MariaDb() { end(SIGKILL); }
 
+    /// One for all tests of this program, made on first use.
+    static MariaDb* shared() {
+        static MariaDb server;
+        return &server;
+    }
+
     [[nodiscard]] bool installed() const { return installed_ && port_ != 0; }
     [[nodiscard]] Endpoint endpoint() const { return {IpAddress::v4({127, 0, 0, 1}), port_}; }
 
@@ -127,3 +133,6 @@ class MariaDb {
 };
 
 }  // namespace hamr::lab
+
+#define HAMR_LAB_NEEDS_MARIADB() \
+    if (!::hamr::lab::have_mariadb()) GTEST_SKIP() << "needs mariadbd and mariadb-install-db"

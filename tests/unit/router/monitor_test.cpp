@@ -24,15 +24,48 @@ int open_descriptors() {
     return count;
 }
 
+/// On addresses where nothing is: needs no server.
+TEST(Monitor, names_hosts_that_cannot_be_reached_and_leaks_nothing) {
+    HAMR_LAB_NEEDS_ROOT();
+    const lab::Namespace ns;
+    ASSERT_EQ(ns.sh("ip link add e0 type veth peer name e1 && ip addr add 192.0.2.1/24 dev e0 && "
+                    "ip link set e0 up && ip link set e1 up"),
+              0);
+    struct Row {
+        const char* server;
+        FailureKind kind;
+    };
+    for (const Row& row : {Row{"192.0.2.9:3306", FailureKind::timeout},
+                           Row{"203.0.113.1:3306", FailureKind::no_route},
+                           Row{"192.0.2.1:3306", FailureKind::refused},
+                           Row{"[2001:db8::9]:3306", FailureKind::no_route}}) {
+        boost::asio::io_context io;
+        int probes = 0;
+        int descriptors = 0;
+        Monitor monitor(io.get_executor(),
+                        {*Endpoint::parse(row.server), "hamr", "right",
+                         std::chrono::milliseconds(10), std::chrono::milliseconds(20)},
+                        [&](const Endpoint&, const Observation& seen) {
+                            ASSERT_TRUE(seen.failure);
+                            EXPECT_EQ(seen.failure->kind, row.kind) << seen.failure->text;
+                            ++probes;
+                            if (probes == 2) descriptors = open_descriptors();
+                            if (probes == 6) {
+                                EXPECT_EQ(open_descriptors(), descriptors);
+                            }
+                        });
+        ns.in([&] {
+            monitor.start();
+            EXPECT_TRUE(lab::run_until(io, [&] { return probes == 6; })) << row.server;
+        });
+    }
+}
+
 class MonitorTest : public testing::Test {
   protected:
-    static void SetUpTestSuite() {
-        if (lab::have_mariadb()) server_ = std::make_unique<lab::MariaDb>();
-    }
-    static void TearDownTestSuite() { server_.reset(); }
-
     void SetUp() override {
-        if (!server_) GTEST_SKIP() << "needs mariadbd and mariadb-install-db";
+        HAMR_LAB_NEEDS_MARIADB();
+        server_ = lab::MariaDb::shared();
         ASSERT_TRUE(server_->installed());
         server_->start();
         ASSERT_TRUE(sql("SET GLOBAL read_only = 0")) << server_->log();
@@ -79,7 +112,7 @@ class MonitorTest : public testing::Test {
         return seen([&](const Observation& o) { return o.failure && o.failure->kind == kind; });
     }
 
-    static inline std::unique_ptr<lab::MariaDb> server_;
+    lab::MariaDb* server_ = nullptr;
     boost::asio::io_context io_;
     std::optional<Observation> last_;
 };

@@ -105,6 +105,22 @@ TEST_F(NftTest, a_missing_program_names_the_package) {
               "no-such-nft is not installed: install the package nftables");
 }
 
+TEST_F(NftTest, what_is_missing_is_named) {
+    const lab::TemporaryFolder folder;
+    const std::string program = folder.path() + "/nft";
+    const auto says = [&](const std::string& words) {
+        std::ofstream(program) << "#!/bin/sh\necho '" << words << "' >&2\nexit 1\n";
+        ::chmod(program.c_str(), 0755);
+        return apply_blocking("", {program, std::chrono::seconds(5)}).error();
+    };
+    EXPECT_EQ(says("Operation not permitted (you must be root)").code,
+              std::errc::operation_not_permitted);
+    const Error lacking =
+        says("netlink: Error: cache initialization failed: Protocol not supported");
+    EXPECT_EQ(lacking.code, std::errc::not_supported);
+    EXPECT_THAT(lacking.message(), HasSubstr("this kernel lacks nftables"));
+}
+
 TEST_F(NftTest, a_child_that_hangs_is_killed) {
     const lab::TemporaryFolder folder;
     const std::string program = folder.path() + "/nft";
