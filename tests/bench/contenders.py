@@ -79,6 +79,9 @@ class KeepalivedPair:
     def gate_drops(self, _leader):
         return None
 
+    def moves(self):
+        return None
+
 
 class Hamr:
     """Two routers and a witness, quorum majority, nothing behind the address."""
@@ -110,6 +113,11 @@ class Hamr:
 
     def usage(self):
         return {name: cpu_and_memory([agent.pid]) for name, agent in self.cluster.agents.items()}
+
+    def moves(self):
+        """Every change that a surviving agent knows of, oldest first."""
+        agent = next(a for a in self.cluster.agents.values() if a.running)
+        return agent.history()
 
     def gate_drops(self, leader):
         """What the leader's gate has dropped so far, read from its own counters in the kernel."""
