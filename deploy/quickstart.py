@@ -5,6 +5,7 @@ client that never stops asking, and a leader that is cut off."""
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import time
 
@@ -163,6 +164,7 @@ def stay(show):
                 last = leaders
             time.sleep(0.5)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         say("\nending")
     result = show.sql.stop()
     say(f"  meanwhile {result['succeeded']} queries answered, {result['failed']} failed, "

@@ -126,8 +126,9 @@ class Handover(ClusterTest):
         self.make_cluster(extra={"vips": {"default": {"addresses": ["198.51.100.100/24"],
                                                       "interface": "eth1"}}})
         del self.cluster.config["vip"]
+        self.lab.add_bridge("service")
         for host in (self.r1, self.r2):
-            host.add_link("eth1", addresses=[f"198.51.100.{host.number}/24"])
+            host.add_link("eth1", "service", addresses=[f"198.51.100.{host.number}/24"])
         self.cluster.start()
         leader, other = self.settled()
         self._set_link(other, "down")

@@ -203,6 +203,8 @@ class Lab:
         """Ends every process and removes every namespace and file. May be called twice."""
         if self not in _open_labs:
             return
+        # A second Ctrl-C must not stop the cleaning half-way.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         for host in self.hosts.values():
             for process in reversed(host.processes):
                 if process.running:
@@ -211,6 +213,7 @@ class Lab:
             _remove_namespace(name)
         shutil.rmtree(self.dir, ignore_errors=True)
         _open_labs.remove(self)
+        signal.signal(signal.SIGINT, handler)
 
     def __enter__(self):
         return self

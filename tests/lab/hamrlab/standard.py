@@ -48,6 +48,8 @@ class ClusterTest(LabTest):
     def make_cluster(self, witness=True, **options):
         """The hosts and the configuration; nothing is started."""
         self.set_up_hosts(witness)
+        # Patient enough for a busy machine; the bench is for speed.
+        options = {"interval": "20ms", "misses": 5, **options}
         self.cluster = Cluster(self.lab, [self.r1, self.r2], self.witnesses, **options)
         return self.cluster
 
