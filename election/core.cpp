@@ -60,13 +60,12 @@ void Core::begin(BootTime now) {
 // anybody may lead, it listens as after a start. A few times only until it hears a leader: a host
 // that is always slow is late, but not mute.
 void Core::notice_hold(BootTime now) {
-    const Duration late = cluster_.interval() / 2;
+    const Duration late = cluster_.interval() / 8;
     if (cluster_.majority() || now - now_ <= late) return;
     const Duration held = now - next_wakeup();
     if (held <= late || holds_ >= max_holds) return;
     ++holds_;
-    cluster_.listen_until =
-        now + (held < cluster_.lease() ? cluster_.interval() / 4 : cluster_.lease());
+    cluster_.listen_until = now + (held < cluster_.lease() ? late : cluster_.lease());
 }
 
 void Core::finish(BootTime now) {

@@ -112,6 +112,10 @@ BootTime Group::ask_at(BootTime now) const {
     if (last_leader_heard_ != long_ago) {
         free_from = std::max(free_from, last_leader_heard_ + cluster_.lease());
     }
+    // The stagger counts from then on, too: two that hold back for a third must not ask at once.
+    if (holds_back(now) && successor_ != cluster_.self) {
+        free_from = std::max(free_from, hold_back_until_);
+    }
     int better = 0;
     for (const Peer& peer : cluster_.peers) {
         const bool stands = peer.role == NodeRole::router && cluster_.alive(peer, now) &&
@@ -119,9 +123,7 @@ BootTime Group::ask_at(BootTime now) const {
                             !(cluster_.majority() && peer.starting);
         if (stands && rank_of(peer) < own_rank()) ++better;
     }
-    BootTime at = std::max(free_from + cluster_.interval() * better, cluster_.listen_until);
-    if (holds_back(now) && successor_ != cluster_.self) at = std::max(at, hold_back_until_);
-    return at;
+    return std::max(free_from + cluster_.interval() * better, cluster_.listen_until);
 }
 
 // Asking and standing -------------------------------------------------------------------------

@@ -9,7 +9,8 @@ namespace hamr::election {
 
 void Group::leave_quarantine_if_told(BootTime now, const Peer& peer, const GroupEntry* entry,
                                      Outbox& out) {
-    if (!starting_) return;
+    // One of other members may know a holder that this node has never heard of.
+    if (!starting_ || peer.mismatch) return;
     // The frame echoes this boot, so it was sent after the earlier life of this node had ended: a
     // peer that holds no lease then will never rest one on a promise of that life.
     const bool holds =
