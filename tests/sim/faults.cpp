@@ -276,10 +276,7 @@ void Faults::heal() {
     healed_ = true;
     world_.note("heal");
     world_.network.heal_all();
-    Weather fair;
-    fair.delay_min = std::min(options_.weather.delay_min, options_.timing.interval / 20);
-    fair.delay_max = fair.delay_min + options_.timing.interval / 20;
-    world_.network.weather = fair;
+    world_.network.weather = fair_weather(options_);
     world_.set_latencies(options_.timing.interval / 20, Duration{0}, options_.timing.interval);
     bool can_lead = false;
     for (std::size_t h = 0; h < world_.hosts().size(); ++h) {

@@ -130,8 +130,9 @@ Invariants::PerHost& Invariants::counters(const World& world, const Host& host) 
 
 void Invariants::received(const World& world, const Host& host, const Frame& frame, int,
                           election::Received result) {
-    const bool counts = result.verdict == election::Verdict::greeted ||
-                        (result.verdict == election::Verdict::used && frame.wants_answer);
+    const bool counts =
+        result.verdict == election::Verdict::greeted ||
+        (result.verdict == election::Verdict::used && (frame.wants_answer || frame.ask));
     if (counts) ++counters(world, host).asked;
 }
 

@@ -26,7 +26,8 @@ using namespace hamr::sim;
 struct Arguments {
     std::vector<std::uint64_t> seeds;
     Overrides overrides;
-    std::string replay;  ///< the options that a replay needs
+    std::string regressions;  ///< a file of seeds
+    std::string replay;       ///< the options that a replay needs
     bool quiet = false;
     bool trace = false;
     bool frames = false;
@@ -39,7 +40,8 @@ struct Arguments {
 constexpr const char* usage =
     "usage: sim [--seed N | --seeds A..B | --regressions FILE] [--quiet] [--trace] [--frames]\n"
     "           [--mode majority|none] [--nodes N] [--rates LOW,HIGH] [--twice]\n"
-    "           [--keep-going] [--need-coverage] [--expect CODE]\n";
+    "           [--keep-going] [--safety-only]\n"
+    "           [--need-coverage] [--expect CODE]\n";
 
 std::array<char, 256> last_words{};
 
@@ -68,21 +70,6 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> pair(std::string_view tex
     return std::pair{*a, *b};
 }
 
-/// One seed per line, then a comment that says what it once found.
-bool read_regressions(const char* file, std::vector<std::uint64_t>& seeds) {
-    std::ifstream in(file);
-    if (!in) return false;
-    for (std::string line; std::getline(in, line);) {
-        std::istringstream words(line.substr(0, line.find('#')));
-        for (std::string word; words >> word;) {
-            const auto seed = number(word);
-            if (!seed) return false;
-            seeds.push_back(*seed);
-        }
-    }
-    return true;
-}
-
 bool set_value(Arguments& arguments, std::string_view option, const char* value) {
     if (option == "--seed") {
         const auto seed = number(value);
@@ -96,7 +83,10 @@ bool set_value(Arguments& arguments, std::string_view option, const char* value)
         for (std::uint64_t s = range->first; s <= range->second; ++s) arguments.seeds.push_back(s);
         return true;
     }
-    if (option == "--regressions") return read_regressions(value, arguments.seeds);
+    if (option == "--regressions") {
+        arguments.regressions = value;
+        return true;
+    }
     if (option == "--expect") {
         arguments.expect = static_cast<int>(number(value).value_or(1));
         return true;
@@ -136,6 +126,9 @@ std::optional<Arguments> parse(int argc, char** argv) {
             arguments.trace = arguments.frames = true;
         } else if (option == "--twice") {
             arguments.twice = true;
+        } else if (option == "--safety-only") {
+            arguments.overrides.safety_only = true;
+            arguments.replay += " --safety-only";
         } else if (option == "--keep-going") {
             arguments.keep_going = true;
         } else if (option == "--need-coverage") {
@@ -147,7 +140,7 @@ std::optional<Arguments> parse(int argc, char** argv) {
             return std::nullopt;
         }
     }
-    if (arguments.seeds.empty()) arguments.seeds.push_back(1);
+    if (arguments.seeds.empty() && arguments.regressions.empty()) arguments.seeds.push_back(1);
     return arguments;
 }
 
@@ -218,13 +211,39 @@ int run_all(const Arguments& arguments) {
     return worst;
 }
 
+/// Lines of the file: a seed, perhaps --mode and the like, then a comment that says what it found.
+int run_regressions(const Arguments& common) {
+    std::ifstream in(common.regressions);
+    if (!in) {
+        std::fprintf(stderr, "sim: cannot read %s\n", common.regressions.c_str());
+        return 2;
+    }
+    int lines = 0;
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream words(line.substr(0, line.find('#')));
+        std::vector<std::string> all{"sim", "--quiet", "--seed"};
+        for (std::string word; words >> word;) all.push_back(word);
+        if (all.size() == 3) continue;
+        std::vector<char*> argv;
+        for (std::string& word : all) argv.push_back(word.data());
+        const auto arguments = parse(static_cast<int>(argv.size()), argv.data());
+        if (!arguments) return 2;
+        const int code = run_all(*arguments);
+        if (code != 0) return code;
+        ++lines;
+    }
+    std::printf("%d regressions\n", lines);
+    return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const auto arguments = parse(argc, argv);
     if (!arguments) return 2;
     std::signal(SIGABRT, on_abort);
-    const int code = run_all(*arguments);
+    const int code =
+        arguments->regressions.empty() ? run_all(*arguments) : run_regressions(*arguments);
     if (arguments->expect == 0) return code;
     std::printf("expected exit code %d, got %d\n", arguments->expect, code);
     return code == arguments->expect ? 0 : 1;

@@ -111,6 +111,7 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
     Prng prng{seed};
     RunOptions run;
     run.seed = seed;
+    run.safety_only = overrides.safety_only;
     static constexpr std::array sizes = {2, 3, 3, 3, 4, 5};
     run.nodes = sizes[prng.below(sizes.size())];
     if (overrides.nodes) run.nodes = *overrides.nodes;
@@ -138,6 +139,13 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
     run.mean_gap = run.lease() * prng.between(1, 10);
     run.heal_health = prng.chance(1, 2);
     return run;
+}
+
+Weather fair_weather(const RunOptions& options) {
+    Weather fair;
+    fair.delay_min = std::min(options.weather.delay_min, options.timing.interval / 20);
+    fair.delay_max = fair.delay_min + options.timing.interval / 20;
+    return fair;
 }
 
 std::string describe(const RunOptions& run) {

@@ -19,6 +19,8 @@ struct Overrides {
     std::optional<int> nodes;
     /// Clock rates are one of these two (in 1/10,000), whatever the protocol allows.
     std::optional<std::pair<int, int>> rates;
+    /// The run ends with the faults: nothing is asked of clocks that the protocol does not allow.
+    bool safety_only = false;
 };
 
 /// How often each fault is drawn, relative to the others; 0: never in this run.
@@ -64,6 +66,7 @@ struct RunOptions {
     Duration phase{};     ///< how long faults are injected
     Duration mean_gap{};  ///< between two of them
     FaultMix faults;
+    bool safety_only = false;
     bool heal_health = true;  ///< all are fit again when faults end
 
     [[nodiscard]] bool exclusive() const { return mode == election::Mode::majority || calm; }
@@ -71,6 +74,8 @@ struct RunOptions {
 };
 
 [[nodiscard]] RunOptions draw_options(std::uint64_t seed, const Overrides& overrides);
+/// The network once everything is healed.
+[[nodiscard]] Weather fair_weather(const RunOptions& options);
 [[nodiscard]] std::string describe(const RunOptions& options);
 [[nodiscard]] std::vector<HostOptions> make_hosts(const RunOptions& options, Prng& prng);
 

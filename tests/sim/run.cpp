@@ -30,7 +30,7 @@ InvariantOptions invariant_options(const RunOptions& run) {
     InvariantOptions options;
     options.exclusive = run.exclusive();
     if (run.mode == election::Mode::none) {
-        options.collision = run.weather.delay_max;
+        options.collision = std::max(run.weather.delay_max, fair_weather(run).delay_max);
         options.settle = run.lease() * 3;
     }
     return options;
@@ -140,8 +140,10 @@ Outcome run(const RunOptions& options, const Telling& telling) {
     try {
         faults.begin();
         world.run_for(options.phase);
-        faults.heal();
-        come_to_rest(world, options, coverage);
+        if (!options.safety_only) {
+            faults.heal();
+            come_to_rest(world, options, coverage);
+        }
         invariants.check_answers(world);
     } catch (const Violation& violation) {
         outcome.failed = violation.kind;
