@@ -25,6 +25,10 @@ control::WallTime wall(BootTime at) {
     return wall_now() + std::chrono::round<std::chrono::milliseconds>(at - BootClock::now());
 }
 
+std::string address_key(const std::string& group, const IpAddress& address) {
+    return "address " + group + " " + address.to_string();
+}
+
 }  // namespace
 
 /// One `hamr failover`: done when every group has been answered.
@@ -62,6 +66,7 @@ Listener Work::listener() {
             history_.add_stages(options_.node, group, "announced", to_ms(after));
             spdlog::info("announced group={} term={} after_ms={:.2f}", group, term.value,
                          to_ms(after));
+            addresses_well(group);
         });
     };
     listener.report = [this, here](std::string group, vip::Report report) {
@@ -99,7 +104,10 @@ void Work::note(const election::Transition& transition) {
     entry.term = transition.term.value;
     spdlog::info("transition group={} node={} from={} to={} term={} reason=\"{}\"", entry.group,
                  entry.node, entry.from, entry.to, entry.term, entry.reason);
-    if (transition.node == election::node_id(options_.node)) states_[entry.group] = entry.to;
+    if (transition.node == election::node_id(options_.node)) {
+        states_[entry.group] = entry.to;
+        if (entry.to != "leader") addresses_well(entry.group);
+    }
     history_.add(std::move(entry));
     trouble("history", history_.failure(), "make room or fix the permissions of the directory");
 }
@@ -107,7 +115,7 @@ void Work::note(const election::Transition& transition) {
 void Work::note_report(const std::string& group, const vip::Report& report) {
     spdlog::warn("address group={} notice=\"{}\" {}", group, vip::to_string(report.notice),
                  report.text);
-    const std::string key = "address " + group + " " + report.address.to_string();
+    const std::string key = address_key(group, report.address);
     switch (report.notice) {
         case vip::Notice::waiting:
         case vip::Notice::carrier_lost:
@@ -138,6 +146,15 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
     entry.from = entry.to = state != states_.end() ? state->second : "starting";
     entry.reason = report.text;
     history_.add(std::move(entry));
+}
+
+void Work::addresses_well(const std::string& group) {
+    for (const config::Group& candidate : config_.groups) {
+        if (candidate.name != group) continue;
+        for (const IpPrefix& prefix : candidate.addresses) {
+            trouble(address_key(group, prefix.address), {}, {});
+        }
+    }
 }
 
 void Work::guard(vip::InterfaceIndex index) {

@@ -66,6 +66,8 @@ class Work : public control::Handler {
                 const std::string& target);
     void wait_for_signals();
     void stop();
+    /// Troubles with the addresses of a group end when it is announced, or not held any more.
+    void addresses_well(const std::string& group);
     void trouble(const std::string& key, const std::string& what, const std::string& remedy);
     [[nodiscard]] std::optional<PulseStatus> ask_pulse();
     void fill_groups(const PulseStatus& pulse, control::Status& status) const;
