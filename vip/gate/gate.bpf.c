@@ -6,12 +6,13 @@
  *   ARP          sender protocol address is a VIP, whatever the operation
  *   ND           neighbour advertisement whose target is a VIP (its source may be another address)
  *
- * The lease is an absolute instant of CLOCK_BOOTTIME in an mmap()ed map: its owner renews it with one
- * store, and when the owner is dead, stopped or hung, the instant passes all the same.
+ * The lease is an absolute instant of CLOCK_BOOTTIME in an mmap()ed map: its owner renews it with
+ * one store, and when the owner is dead, stopped or hung, the instant passes all the same.
  *
- * Two entry points: gate_ether for devices whose frames start with an Ethernet header (lo included),
- * reading offsets from the frame's start, so that what an AF_PACKET socket wrote is judged by its
- * bytes and not by what it says it is; gate_bare for devices without (tun, wireguard, tunnels).
+ * Two entry points: hamr_gate_ether for devices whose frames start with an Ethernet header (lo
+ * included), reading offsets from the frame's start, so that what an AF_PACKET socket wrote is
+ * judged by its bytes and not by what it says it is; hamr_gate_bare for devices without (tun,
+ * wireguard, tunnels).
  * "Pass" is TC_ACT_UNSPEC: filters behind this one still have their say.
  */
 #include <linux/bpf.h>
@@ -81,7 +82,8 @@ struct reader {
 
 static __always_inline bool load(const struct reader *r, __u32 offset, void *to, __u32 size)
 {
-    if (r->bare) return bpf_skb_load_bytes_relative(r->skb, offset, to, size, BPF_HDR_START_NET) == 0;
+    if (r->bare)
+        return bpf_skb_load_bytes_relative(r->skb, offset, to, size, BPF_HDR_START_NET) == 0;
     return bpf_skb_load_bytes(r->skb, offset, to, size) == 0;
 }
 
