@@ -54,7 +54,8 @@ def template(progress=None):
     with tempfile.TemporaryDirectory(prefix="new-", dir=place.parent) as work:
         data = os.path.join(work, "data")
         socket = os.path.join(work, "s")
-        run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root",
+        # --force: the machine's own name need not resolve.
+        run(["mariadb-install-db", "--no-defaults", "--force", f"--datadir={data}", "--user=root",
              "--auth-root-authentication-method=normal", "--skip-test-db",
              "--innodb-log-file-size=4M"], timeout=120)
         with subprocess.Popen(["mariadbd", *_options(data, socket), "--skip-networking"],
