@@ -184,6 +184,7 @@ void Group::stand(BootTime now, const std::string& why, Outbox& out) {
     why_stand_ = why;
     std::fill(leases_.begin(), leases_.end(), long_ago);
     lease_until_ = long_ago;
+    tolerated_ = 0;
     out.broadcast = true;
     if (!cluster_.majority()) {
         lease_from(cluster_.self) = now + usable(cluster_.lease());

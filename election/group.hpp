@@ -193,6 +193,8 @@ class Group {
     Sequence rival_from_;
     BootTime rival_heard_ = long_ago;
     BootTime raised_at_ = long_ago;
+    /// This node was made leader in spite of that demotion: up to it, it does not look for better.
+    std::uint32_t tolerated_ = 0;
     NodeId failback_to_;
     BootTime failback_since_ = long_ago;
 };

@@ -139,7 +139,8 @@ void Group::move_if_better(BootTime now, Outbox& out) {
             return;
         }
     }
-    if (cluster_.demotion > 0) {
+    tolerated_ = std::min(tolerated_, cluster_.demotion);
+    if (cluster_.demotion > tolerated_) {
         const Peer* better = nullptr;
         for (const Peer& peer : cluster_.peers) {
             // A cause that peers may share counts only once they have looked after hearing of it:

@@ -171,21 +171,20 @@ std::string show_status(const Status& status, WallTime now, const Paint& paint) 
 std::string show_history(const std::vector<HistoryEntry>& history, const Paint& paint) {
     if (history.empty()) return "nothing has happened yet\n";
     std::vector<std::vector<Cell>> rows{
-        {{"time"}, {"node"}, {"group"}, {"from -> to"}, {"term"}, {"reason"}, {"stages"}}};
-    const auto who = [](const std::string& name) { return name.empty() ? "nobody" : name; };
+        {{"time"}, {"group"}, {"node"}, {"state"}, {"term"}, {"reason"}, {"stages"}}};
     for (const HistoryEntry& entry : history) {
         std::vector<std::string> stages;
         for (const auto& [stage, ms] : entry.stages_ms) {
             stages.push_back(underscores_to_blanks(stage) + " " + show_ms(ms));
         }
-        rows.push_back(
-            {{format_time(entry.time)},
-             {entry.node},
-             {entry.group},
-             {who(entry.from) + " -> " + who(entry.to), entry.to.empty() ? Tone::bad : Tone::plain},
-             {std::to_string(entry.term)},
-             {entry.reason},
-             {join(stages), Tone::dim}});
+        rows.push_back({{format_time(entry.time)},
+                        {entry.group},
+                        {entry.node},
+                        {entry.from == entry.to ? entry.to : entry.from + " -> " + entry.to,
+                         entry.to == "leader" ? Tone::strong : Tone::plain},
+                        {std::to_string(entry.term)},
+                        {entry.reason},
+                        {join(stages), Tone::dim}});
     }
     return table(rows, paint, "");
 }

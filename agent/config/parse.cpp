@@ -368,16 +368,22 @@ void ConfigReader::read_embedded(const Section& section) {
 void ConfigReader::read_monitor(const Section& section) {
     constexpr std::string_view example =
         "monitor: {user: hamr, password_file: /etc/hamr/monitor.password}";
-    const Value* value = section.require("monitor", example);
-    if (value == nullptr || !expect_map(report_, *value, "router.monitor", example)) return;
+    const Value* value = section.find("monitor");
+    if (value == nullptr) {
+        report_.warning(section.place(),
+                        "router.monitor is missing: roles cannot be known without an account, the "
+                        "first backend that answers counts as the primary; write, for example: " +
+                            std::string(example));
+        return;
+    }
+    if (!expect_map(report_, *value, "router.monitor", example)) return;
     const Section monitor(report_, *value, "router.monitor",
                           {"user", "password_file", "interval", "timeout"});
     Monitor& out = config_.router.monitor;
     if (const Value* user = monitor.require("user", "user: hamr")) {
         out.user = read_text(report_, *user, "router.monitor.user").value_or("");
     }
-    if (const Value* file =
-            monitor.require("password_file", "password_file: /etc/hamr/monitor.password")) {
+    if (const Value* file = monitor.find("password_file")) {
         out.password_file =
             read_file_path(report_, *file, "router.monitor.password_file").value_or("");
     }

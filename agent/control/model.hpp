@@ -96,10 +96,11 @@ struct Status {
     friend bool operator==(const Status&, const Status&) = default;
 };
 
-/// One move of leadership. `from` and `to` are nodes, "" for nobody.
+/// One transition of a node: `from` and `to` are its states (GroupState's words). They are equal
+/// for an event that changed nothing (somebody deleted the address, another host answers for it).
 struct HistoryEntry {
     WallTime time;
-    std::string node;  // who noted it
+    std::string node;  // whose transition it was
     std::string group;
     std::string from;
     std::string to;

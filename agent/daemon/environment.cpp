@@ -41,6 +41,11 @@ void raise_priority(std::vector<control::Warning>& warnings) {
                         "give hamrd CAP_SYS_NICE"});
 }
 
+void lower_priority() {
+    const sched_param parameter{};
+    (void)::sched_setscheduler(0, SCHED_OTHER, &parameter);
+}
+
 Result<> make_run_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
     return fail_errno("the run directory " + path, errno);

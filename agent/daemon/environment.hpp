@@ -19,6 +19,9 @@ void lock_memory(std::vector<control::Warning>& warnings);
 /// Real-time priority (SCHED_FIFO) for the calling thread. Not permitted: a warning.
 void raise_priority(std::vector<control::Warning>& warnings);
 
+/// Back to ordinary scheduling, for the calling thread.
+void lower_priority();
+
 /// Makes the run directory (0755) when it is absent.
 [[nodiscard]] Result<> make_run_directory(const std::string& path);
 

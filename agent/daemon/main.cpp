@@ -115,6 +115,8 @@ int serve(const Options& options, Inputs inputs) {
         return refuse(code_of(made.error(), cli::exit_failed), made.error().message());
     }
 
+    // The netlink thread inherits the priority; whatever else starts here must not.
+    raise_priority(inputs.warnings);
     boost::asio::io_context pulse_io{1};
     boost::asio::io_context work_io{1};
     const config::Node& self = inputs.config.nodes[inputs.self];
@@ -127,6 +129,7 @@ int serve(const Options& options, Inputs inputs) {
         return refuse(code_of(pulse.error(), cli::exit_failed), pulse.error().message());
     }
     work.set_pulse(**pulse);
+    lower_priority();
     if (const auto started = work.start(inputs.monitor_password); !started) {
         return refuse(code_of(started.error(), cli::exit_failed), started.error().message());
     }

@@ -113,7 +113,7 @@ TEST_F(WithAgent, StatusForPeopleAndPrograms) {
 TEST_F(WithAgent, HistoryForPeopleAndPrograms) {
     const Ran people = run({"--socket", socket, "history"});
     EXPECT_EQ(people.code, 0);
-    EXPECT_THAT(people.out, HasSubstr("router2 -> router1"));
+    EXPECT_THAT(people.out, HasSubstr("candidate -> leader"));
     EXPECT_EQ(run({"--socket", socket, "history", "--json"}).out,
               control::to_json(test::sample_history()) + "\n");
 }

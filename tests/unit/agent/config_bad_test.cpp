@@ -331,10 +331,6 @@ const Row router_rows[] = {
      embedded("backends: [192.0.2.100:3306], " + monitor),
      {"f:5:21: 192.0.2.100 of backend 192.0.2.100:3306 is already the address of group default "
       "(line 4); give each its own"}},
-    {"no_monitor",
-     embedded(backends),
-     {"f:5:9: router.monitor is missing; write, for example: monitor: {user: hamr, password_file: "
-      "/etc/hamr/monitor.password}"}},
     {"monitor_password_in_the_file",
      embedded(backends + ", monitor: {user: u, password: secret, password_file: /p}"),
      {"f:5:58: unknown key \"password\"; known here: user, password_file, interval, timeout"}},
@@ -369,6 +365,12 @@ const Row warning_rows[] = {
     {"idle_witness",
      with(6, "quorum: none"),
      {"f:6:9: quorum none asks no votes, so the witness has nothing to do"}},
+    {"no_monitor",
+     embedded(backends),
+     {"f:5:9: router.monitor is missing: roles cannot be known without an account, the first "
+      "backend "
+      "that answers counts as the primary; write, for example: monitor: {user: hamr, "
+      "password_file: /etc/hamr/monitor.password}"}},
     {"one_router",
      with(2, "nodes: {r1: 192.0.2.11}"),
      {"f:2:8: nodes has only one router: nobody can take over from it"}},

@@ -96,9 +96,9 @@ TEST(StatusJson, NonsenseIsRefusedByName) {
 
 TEST(HistoryJson, ThereAndBack) {
     const std::string text = to_json(sample_history());
-    EXPECT_THAT(text, HasSubstr(R"({"time":"2026-11-20T05:00:00Z","node":"router1",)"
-                                R"("group":"default","from":"","to":"router2",)"
-                                R"("reason":"first leader","term":3},)"));
+    EXPECT_THAT(text, HasSubstr(R"({"time":"2026-11-20T05:00:00Z","node":"router2",)"
+                                R"("group":"default","from":"candidate","to":"leader",)"
+                                R"("reason":"election: nobody leads","term":3},)"));
     EXPECT_THAT(text, HasSubstr(R"("stages_ms":{"detected":)"));
     const auto parsed = parse_history(text);
     ASSERT_TRUE(parsed) << parsed.error().message();

@@ -68,10 +68,11 @@ TEST(ShowStatus, ColoursOnlyWhenAsked) {
 TEST(ShowHistory, IsATable) {
     EXPECT_EQ(
         show_history(sample_history(), Paint(false)),
-        "time                      node     group    from -> to          term  reason"
+        "time                      group    node     state                term  reason"
         "                              stages\n"
-        "2026-11-20T05:00:00Z      router1  default  nobody -> router2   3     first leader\n"
-        "2026-11-20T06:00:00.123Z  router1  default  router2 -> router1  4     takeover: router2 "
+        "2026-11-20T05:00:00Z      default  router2  candidate -> leader  3     election: nobody "
+        "leads\n"
+        "2026-11-20T06:00:00.123Z  default  router1  candidate -> leader  4     takeover: router2 "
         "silent for 30 ms  detected 30 ms, elected 0.4 ms\n");
     EXPECT_EQ(show_history({}, Paint(false)), "nothing has happened yet\n");
 }
