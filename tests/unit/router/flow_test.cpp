@@ -177,6 +177,7 @@ class FlowTest : public testing::Test {
     [[nodiscard]] std::string links() const {
         return "ip link add r0 type veth peer name c0 netns " + client_->path() +
                " && ip link add r1 type veth peer name b0 netns " + backends_->path() +
+               " && sysctl -qw net.ipv6.conf.r0.accept_dad=0"
                " && ip addr add 192.0.2.1/24 dev r0 && ip addr add 192.0.2.100/32 dev r0"
                " && ip addr add 198.51.100.1/24 dev r1 && ip link set r0 up && ip link set r1 up"
                " && ip -6 addr add 2001:db8:1::1/64 dev r0 nodad"
@@ -396,6 +397,29 @@ TEST_F(FlowTest, a_connection_to_the_vip_itself_is_the_host_s) {
     ASSERT_EQ(here.error, 0);
     const Connection there = local->accept();
     expect_talk(here, there);
+}
+
+/// Client and backend on one link: what comes in leaves by the same interface.
+TEST_F(FlowTest, a_one_armed_router_sends_no_redirects) {
+    ASSERT_EQ(client_->sh("ip addr add 192.0.2.51/24 dev c0 && "
+                          "ip -6 addr add 2001:db8:1::51/64 dev c0 nodad"),
+              0);
+    const Endpoint near_v4 = endpoint("192.0.2.51:3306");
+    const Endpoint near_v6 = endpoint("[2001:db8:1::51]:3306");
+    load({near_v4, near_v6}, {});
+    for (const auto& [vip, near] :
+         {std::pair{vip_rw, near_v4}, std::pair{endpoint("[2001:db8:1::100]:6446"), near_v6}}) {
+        std::optional<Listener> listener;
+        client_->in([&] { listener.emplace(near); });
+        const Connection here = from_client(vip);
+        ASSERT_EQ(here.error, 0) << std::strerror(here.error);
+        const Connection there = listener->accept();
+        EXPECT_EQ(listener->peer(), vip.address);
+        for (int i = 0; i < 3; ++i) expect_talk(here, there);
+    }
+    EXPECT_EQ(router_->sh("nstat -asz IcmpOutRedirects Icmp6OutRedirects | "
+                          "awk '/Redirects/ {sum += $2; n++} END {exit n != 2 || sum != 0}'"),
+              0);
 }
 
 TEST_F(FlowTest, removal_leaves_no_trace) {
