@@ -52,7 +52,7 @@ void Faults::inject() {
         {mix.drain, &Faults::drain},       {mix.failover, &Faults::failover},
         {mix.resign, &Faults::resign},     {mix.rate, &Faults::rate},
         {mix.storm, &Faults::storm},       {mix.replay, &Faults::replay},
-        {mix.sluggish, &Faults::sluggish},
+        {mix.sluggish, &Faults::sluggish}, {mix.amnesia, &Faults::amnesia},
     };
     int total = mix.crash + mix.power_cut;
     for (const auto& [weight, fault] : kinds) total += weight;
@@ -99,6 +99,10 @@ void Faults::start_later(std::size_t h, Duration after) {
 
 void Faults::isolate() {
     const std::size_t h = any_host();
+    isolate_for(h, some_time());
+}
+
+void Faults::isolate_for(std::size_t h, Duration time) {
     const auto set = [this, h](bool cut) {
         world_.note((cut ? "isolate " : "rejoin ") + world_.host(h).name);
         for (std::size_t other = 0; other < world_.hosts().size(); ++other) {
@@ -107,7 +111,7 @@ void Faults::isolate() {
         }
     };
     set(true);
-    later(some_time(), [set] { set(false); });
+    later(time, [set] { set(false); });
 }
 
 void Faults::one_way() {
@@ -250,6 +254,21 @@ void Faults::sluggish() {
     later(some_time(), [this] {
         world_.set_latencies(options_.wake_latency, Duration{0}, options_.lead_latency);
     });
+}
+
+void Faults::amnesia() {
+    std::size_t leader = world_.hosts().size();
+    for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
+        if (world_.gate_open(world_.host(h), 0)) leader = h;
+    }
+    if (leader == world_.hosts().size()) return;
+    // Who still knows of the lease cannot be asked, who can be asked has forgotten it.
+    isolate_for(leader, options_.lease() * 2);
+    for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
+        if (h == leader) continue;
+        world_.crash(h);
+        start_later(h, Duration{1000});
+    }
 }
 
 void Faults::check_health(std::size_t h) {

@@ -50,6 +50,8 @@ class Faults {
     void storm();
     void replay();
     void sluggish();
+    void amnesia();
+    void isolate_for(std::size_t h, Duration time);
 
     void check_health(std::size_t h);
     void start_later(std::size_t h, Duration after);

@@ -90,6 +90,7 @@ void draw_faults(Prng& prng, RunOptions& run) {
         mix.storm = weight(4);
         mix.sluggish = weight(2);
     }
+    if (run.mode == election::Mode::majority) mix.amnesia = weight(2);
     const auto list = mix.list();
     if (std::all_of(list.begin(), list.end(),
                     [](const auto& fault) { return fault.second == 0; })) {
@@ -104,7 +105,8 @@ std::vector<std::pair<const char*, int>> FaultMix::list() const {
             {"path_cut", path_cut},   {"pause", pause},     {"crash", crash},
             {"power_cut", power_cut}, {"demote", demote},   {"drain", drain},
             {"failover", failover},   {"resign", resign},   {"rate", rate},
-            {"storm", storm},         {"replay", replay},   {"sluggish", sluggish}};
+            {"storm", storm},         {"replay", replay},   {"sluggish", sluggish},
+            {"amnesia", amnesia}};
 }
 
 RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {

@@ -74,7 +74,8 @@ std::string unrest(const World& world, const std::vector<election::Status>& all,
     for (const Host& other : world.hosts()) {
         if (other.role() != election::NodeRole::router) continue;
         if (host.drained && !other.drained) return "a drained leader";
-        if (other.drained == host.drained && other.demotion < host.demotion) return "a sick leader";
+        const bool better = other.drained == host.drained && other.demotion < host.demotion;
+        if (better && !host.forced) return "a sick leader";
     }
     return {};
 }

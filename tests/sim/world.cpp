@@ -310,6 +310,9 @@ void World::resign(std::size_t h) {
 std::uint32_t World::failover(std::size_t h, std::size_t group, NodeId target, bool force) {
     Host& host = hosts_[h];
     if (!host.running() || host.paused) return 0;
+    for (Host& other : hosts_) {
+        if (force && (target == election::no_node || target == other.id)) other.forced = true;
+    }
     note("failover asked at " + host.name + (force ? " by force" : ""));
     const std::uint32_t id =
         host.agent->request_failover(host.clock.at(now_), group_ids_[group], target, force);

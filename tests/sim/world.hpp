@@ -63,6 +63,8 @@ struct Host {
     std::uint32_t demotion = 0;
     bool urgent = false;
     bool drained = false;
+    /// An operator has forced leadership on it, perhaps: it may be sick and yet stay.
+    bool forced = false;
 
     RealTime wake = end_of_time;
     std::deque<std::function<void()>> queued;  ///< while paused: frames and completions
