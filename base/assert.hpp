@@ -9,8 +9,8 @@
 
 namespace hamr {
 
-[[noreturn]] void assertion_failed(
-    const char* expression, std::source_location where = std::source_location::current());
+[[noreturn]] void assertion_failed(const char* expression,
+                                   std::source_location where = std::source_location::current());
 
 }  // namespace hamr
 

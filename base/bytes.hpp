@@ -65,7 +65,8 @@ class ByteWriter {
     template <std::unsigned_integral T>
     void write(T value) {
         for (std::size_t i = sizeof(T); i-- > 0;) {
-            bytes_.push_back(static_cast<std::byte>((static_cast<std::uint64_t>(value) >> (8 * i)) & 0xff));
+            bytes_.push_back(
+                static_cast<std::byte>((static_cast<std::uint64_t>(value) >> (8 * i)) & 0xff));
         }
     }
 

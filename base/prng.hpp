@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "base/assert.hpp"
+
 #include <array>
 #include <cstdint>
-
-#include "base/assert.hpp"
 
 // xoshiro256** (Blackman, Vigna), seeded through splitmix64. A value: copy it, pass it in. Its
 // bounded integers are its own, since the standard's distributions do not replay across libraries.
@@ -47,8 +47,8 @@ class Prng {
     /// Uniform in [low, high], both included.
     constexpr std::int64_t between(std::int64_t low, std::int64_t high) {
         HAMR_ASSERT(low <= high);
-        return low + static_cast<std::int64_t>(
-                         below(static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low) + 1));
+        return low + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(high) -
+                                                     static_cast<std::uint64_t>(low) + 1));
     }
 
     /// True in `numerator` of `denominator` draws.

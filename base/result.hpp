@@ -19,9 +19,7 @@ struct Error {
     std::error_code code{};
 
     /// "what: code's message", or just "what".
-    [[nodiscard]] std::string message() const {
-        return code ? what + ": " + code.message() : what;
-    }
+    [[nodiscard]] std::string message() const { return code ? what + ": " + code.message() : what; }
 };
 
 template <class T = void>

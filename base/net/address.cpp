@@ -106,7 +106,8 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
 }
 
 std::string Endpoint::to_string() const {
-    const std::string host = address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
+    const std::string host =
+        address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
     return host + ":" + std::to_string(port);
 }
 
@@ -115,8 +116,7 @@ std::optional<MacAddress> MacAddress::parse(std::string_view text) {
     if (text.size() != 17) return std::nullopt;
     for (std::size_t i = 0; i < 6; ++i) {
         const std::string_view pair = text.substr(i * 3, 2);
-        const auto [end, error] =
-            std::from_chars(pair.data(), pair.data() + 2, mac.bytes[i], 16);
+        const auto [end, error] = std::from_chars(pair.data(), pair.data() + 2, mac.bytes[i], 16);
         if (error != std::errc{} || end != pair.data() + 2) return std::nullopt;
         if (i < 5 && text[i * 3 + 2] != ':') return std::nullopt;
     }
