@@ -186,7 +186,10 @@ std::size_t Pulse::group_index(election::GroupId group) const {
 
 void Pulse::set_health(health::Source source) {
     health_.set(std::move(source));
-    report_health(BootClock::now());
+    if (!config_.holds_addresses) return report_health(BootClock::now());
+    // Links tell their changes, so what is known of them is always new: the verdict is as old as
+    // the checks, never as the last change of a link.
+    check_readiness();
 }
 
 void Pulse::check_readiness() {
