@@ -262,10 +262,12 @@ void Faults::amnesia() {
         if (world_.gate_open(world_.host(h), 0)) leader = h;
     }
     if (leader == world_.hosts().size()) return;
-    // Who still knows of the lease cannot be asked, who can be asked has forgotten it.
-    isolate_for(leader, options_.lease() * 2);
+    // Who still knows of the lease cannot be asked, who can be asked has forgotten it. Or nobody
+    // knows of it any more, but the old leader's kernel.
+    const bool all = prng_.chance(1, 2);
+    if (!all) isolate_for(leader, options_.lease() * 2);
     for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
-        if (h == leader) continue;
+        if (h == leader && !all) continue;
         world_.crash(h);
         start_later(h, Duration{1000});
     }

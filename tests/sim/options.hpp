@@ -39,7 +39,7 @@ struct FaultMix {
     int rate = 0;      ///< a clock changes its rate
     int storm = 0;     ///< most frames are lost, or late
     int replay = 0;    ///< recorded frames are sent again
-    int amnesia = 0;   ///< a leader is cut off and everybody else restarts at once
+    int amnesia = 0;   ///< all restart at once; or all but a leader, which is cut off
     int sluggish = 0;  ///< alarms ring late everywhere
 
     [[nodiscard]] std::vector<std::pair<const char*, int>> list() const;
