@@ -15,6 +15,11 @@ std::string v6_conf(const std::string& link, const char* key) {
     return "net/ipv6/conf/" + link + "/" + key;
 }
 
+Sysctl arp_announce(const std::string& link) {
+    return {v4_conf(link, "arp_announce"), "2",
+            "an ARP request of this host must not name the VIP as its sender"};
+}
+
 void add_ipv6(const SysctlInput& input, std::vector<Sysctl>& list) {
     if (input.force_forwarding) {
         for (const std::string& link : input.interfaces) {
@@ -58,11 +63,16 @@ std::vector<Sysctl> embedded_router_sysctls(const SysctlInput& input) {
     for (const std::string& link : input.interfaces) {
         list.push_back({v4_conf(link, "send_redirects"), "0",
                         "clients and backends on one link must not learn to go around this host"});
-        list.push_back({v4_conf(link, "arp_announce"), "2",
-                        "an ARP request of this host must not name the VIP as its sender"});
+        list.push_back(arp_announce(link));
         list.push_back({v4_conf(link, "forwarding"), "1", "route IPv4 flows of the VIP"});
     }
     if (input.ipv6) add_ipv6(input, list);
+    return list;
+}
+
+std::vector<Sysctl> address_sysctls(const std::vector<std::string>& interfaces) {
+    std::vector<Sysctl> list;
+    for (const std::string& link : interfaces) list.push_back(arp_announce(link));
     return list;
 }
 

@@ -40,6 +40,9 @@ struct SysctlInput {
 /// In the order in which they must be written; restored in the reverse order.
 [[nodiscard]] std::vector<Sysctl> embedded_router_sysctls(const SysctlInput& input);
 
+/// What every host that may hold an address needs on the links of its addresses, whatever routes.
+[[nodiscard]] std::vector<Sysctl> address_sysctls(const std::vector<std::string>& interfaces);
+
 /// The interfaces on which forwarding was off before, for RulesetInput's guards. `originals` are
 /// path and value as recorded before the first change.
 struct Guards {

@@ -2,6 +2,7 @@
 #include "agent/daemon/router_service.hpp"
 
 #include "agent/daemon/local_addresses.hpp"
+#include "router/io/flow_count.hpp"
 #include "router/ruleset.hpp"
 
 #include <algorithm>
@@ -27,14 +28,14 @@ router::BackendsConfig backends_config(const config::Config& config) {
 }  // namespace
 
 RouterService::RouterService(boost::asio::io_context& io, const config::Config& config,
-                             std::string password, std::string sysctl_record, Events events)
+                             std::string password, HostSettings& settings, Events events)
     : io_(io),
       config_(config),
       password_(std::move(password)),
       events_(std::move(events)),
       backends_(backends_config(config)),
       nft_(io.get_executor()),
-      settings_(std::move(sysctl_record)) {
+      settings_(settings) {
     for (const config::Group& group : config.groups) {
         for (const IpPrefix& prefix : group.addresses) vips_.push_back(prefix.address);
     }
@@ -43,10 +44,6 @@ RouterService::RouterService(boost::asio::io_context& io, const config::Config& 
 RouterService::~RouterService() = default;
 
 Result<> RouterService::start() {
-    // What a crash left: its originals are the host's, so they come back before ours are made.
-    if (const auto restored = settings_.restore(); !restored) {
-        return tl::unexpected(restored.error());
-    }
     if (const auto removed = router_io::remove_blocking(); !removed) return removed;
     load_rules();
     for (const Endpoint& server : config_.router.backends) {
@@ -70,7 +67,6 @@ void RouterService::stop() {
     stopping_ = true;
     for (const auto& monitor : monitors_) monitor->stop();
     (void)router_io::remove_blocking();
-    (void)settings_.restore();
 }
 
 void RouterService::observed(const Endpoint& server, router::Observation observation) {
@@ -81,56 +77,16 @@ void RouterService::observed(const Endpoint& server, router::Observation observa
     tell_health();
 }
 
-// Settings ----------------------------------------------------------------------------------------
-
-std::vector<std::string> RouterService::interfaces_in_use() const {
-    std::set<std::string> names;
-    std::vector<IpAddress> own;
-    for (const config::Group& group : config_.groups) {
-        if (group.interface) names.insert(*group.interface);
-    }
-    const auto add = [&](const auto& matches) {
-        for (const auto& [index, link] : links_.all()) {
-            if (link.seen.loopback) continue;
-            if (std::any_of(link.addresses.begin(), link.addresses.end(), matches)) {
-                names.insert(link.seen.name);
-            }
-        }
-    };
-    for (const IpAddress& vip : vips_) {
-        add([&](const IpPrefix& prefix) { return prefix.address != vip && prefix.contains(vip); });
-    }
-    for (const Endpoint& backend : config_.router.backends) {
-        const auto source = source_towards(backend.address);
-        if (source) add([&](const IpPrefix& prefix) { return prefix.address == *source; });
-    }
-    return {names.begin(), names.end()};
-}
-
-void RouterService::links_changed(const vip::Links& links) {
+void RouterService::settings_changed(const std::string& failure) {
     if (stopping_) return;
-    links_ = links;
-    std::vector<std::string> names;
-    for (const std::string& name : interfaces_in_use()) {
-        if (links_.find(std::string_view(name)) != nullptr) names.push_back(name);
-    }
-    if (names == interfaces_) return;
-    interfaces_ = std::move(names);
-    apply_settings();
+    settings_failure_ = failure;
+    events_.trouble(this->failure());
     load_rules();
+    tell_health();
 }
 
-void RouterService::apply_settings() {
-    router::SysctlInput input;
-    input.interfaces = interfaces_;
-    input.ipv6 =
-        std::any_of(vips_.begin(), vips_.end(), [](const IpAddress& vip) { return !vip.is_v4(); });
-    input.force_forwarding =
-        !interfaces_.empty() &&
-        settings_.exists("net/ipv6/conf/" + interfaces_.front() + "/force_forwarding");
-    const auto applied = settings_.apply(router::embedded_router_sysctls(input));
-    failure_ = applied ? std::string() : applied.error().message();
-    events_.trouble(failure_);
+const std::string& RouterService::failure() const {
+    return rules_failure_.empty() ? settings_failure_ : rules_failure_;
 }
 
 // Rules -------------------------------------------------------------------------------------------
@@ -139,14 +95,10 @@ void RouterService::load_rules() {
     router::RulesetInput input;
     input.vips = vips_;
     input.routes = backends_.plan();
-    router::SysctlInput settings;
-    settings.interfaces = interfaces_;
-    if (const auto originals = settings_.originals()) {
-        router::Guards guards = router::forward_guards(settings, *originals);
-        input.guard_v4 = std::move(guards.v4);
-        input.guard_v6 = std::move(guards.v6);
-    }
-    input.no_redirects = interfaces_;
+    router::Guards guards = settings_.guards();
+    input.guard_v4 = std::move(guards.v4);
+    input.guard_v6 = std::move(guards.v6);
+    input.no_redirects = settings_.interfaces();
     router::Ruleset ruleset = router::render(input);
     ruleset_warnings_ = std::move(ruleset.warnings);
     if (ruleset.text == wanted_) return;
@@ -160,14 +112,17 @@ void RouterService::rules_loaded(const std::string& text, const Result<>& result
     const bool first = loaded_.empty();
     if (result) {
         loaded_ = text;
-        failure_.clear();
+        rules_failure_.clear();
     } else {
-        failure_ = "the ruleset could not be loaded: " + result.error().message();
+        rules_failure_ = "the ruleset could not be loaded: " + result.error().message();
         wanted_.clear();  // the next observation tries again
     }
-    events_.trouble(failure_);
     // Conntrack's settings exist only once its module is there, which the first rules load.
-    if (first && result) apply_settings();
+    if (first && result) {
+        const auto applied = settings_.apply();
+        settings_failure_ = applied ? std::string() : applied.error().message();
+    }
+    events_.trouble(failure());
     tell_health();
 }
 
@@ -175,15 +130,19 @@ void RouterService::rules_loaded(const std::string& text, const Result<>& result
 
 router::Verdict RouterService::verdict() const {
     router::Verdict verdict = backends_.verdict();
-    if (!failure_.empty()) {
+    if (!failure().empty()) {
         verdict.state = router::RouterState::failed;
-        verdict.reason = failure_;
+        verdict.reason = failure();
         verdict.demotion = std::max(verdict.demotion, router::demotion_all_lost);
-        verdict.warnings.push_back({failure_,
+        verdict.warnings.push_back({failure(),
                                     "see the log of hamrd; `hamr status` shows when it "
                                     "works again"});
     }
     return verdict;
+}
+
+std::uint64_t RouterService::flows() const {
+    return router_io::count_flows(vips_).value_or(0);
 }
 
 void RouterService::tell_health() {
@@ -193,7 +152,7 @@ void RouterService::tell_health() {
     source.demotion = now.demotion;
     source.reason = now.reason;
     source.begun_at = now.begun_at;
-    source.urgent = !failure_.empty();  // rules that cannot be loaded are this host's own trouble
+    source.urgent = !failure().empty();  // rules that cannot be loaded are this host's own trouble
     events_.health(std::move(source));
 }
 

@@ -2,12 +2,11 @@
 #pragma once
 
 #include "agent/config/config.hpp"
+#include "agent/daemon/host_settings.hpp"
 #include "health/verdict.hpp"
 #include "router/backends.hpp"
 #include "router/io/monitor.hpp"
 #include "router/io/nft.hpp"
-#include "router/io/sysctl_store.hpp"
-#include "vip/links.hpp"
 
 #include <functional>
 #include <memory>
@@ -35,18 +34,20 @@ class RouterService {
     };
 
     RouterService(boost::asio::io_context& io, const config::Config& config, std::string password,
-                  std::string sysctl_record, Events events);
+                  HostSettings& settings, Events events);
     ~RouterService();
 
-    /// Settings of the kernel, first ruleset, monitors.
+    /// First ruleset, monitors.
     Result<> start();
-    /// The interfaces have changed: forwarding may be needed elsewhere now.
-    void links_changed(const vip::Links& links);
-    /// Takes the rules away and restores the settings. Blocks for as long as `nft` takes.
+    /// The settings stand on other interfaces now; empty when they could be made.
+    void settings_changed(const std::string& failure);
+    /// Takes the rules away. Blocks for as long as `nft` takes.
     void stop();
 
     [[nodiscard]] std::vector<router::BackendView> backends() const { return backends_.view(); }
     [[nodiscard]] router::Verdict verdict() const;
+    /// Connections that this host translates now; 0 when the kernel cannot say.
+    [[nodiscard]] std::uint64_t flows() const;
     [[nodiscard]] const std::vector<router::Warning>& ruleset_warnings() const {
         return ruleset_warnings_;
     }
@@ -55,9 +56,8 @@ class RouterService {
     void observed(const Endpoint& server, router::Observation observation);
     void load_rules();
     void rules_loaded(const std::string& text, const Result<>& result);
-    void apply_settings();
     void tell_health();
-    [[nodiscard]] std::vector<std::string> interfaces_in_use() const;
+    [[nodiscard]] const std::string& failure() const;
 
     boost::asio::io_context& io_;
     const config::Config& config_;
@@ -65,14 +65,13 @@ class RouterService {
     Events events_;
     router::Backends backends_;
     router_io::Nft nft_;
-    router_io::SysctlStore settings_;
+    HostSettings& settings_;
     std::vector<std::unique_ptr<router_io::Monitor>> monitors_;
     std::vector<IpAddress> vips_;
-    vip::Links links_;
-    std::vector<std::string> interfaces_;
     std::string wanted_;  ///< the newest ruleset asked for
     std::string loaded_;  ///< the ruleset that the kernel has
-    std::string failure_;
+    std::string rules_failure_;
+    std::string settings_failure_;
     std::vector<router::Warning> ruleset_warnings_;
     bool stopping_ = false;
 };

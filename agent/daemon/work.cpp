@@ -47,7 +47,8 @@ Work::Work(boost::asio::io_context& io, const config::Config& config, WorkOption
       options_(std::move(options)),
       gate_(gate),
       history_(options_.run_directory + "/history.jsonl"),
-      signals_(io, SIGTERM, SIGINT) {}
+      signals_(io, SIGTERM, SIGINT),
+      settings_(config, options_.run_directory + "/sysctls") {}
 
 Work::~Work() = default;
 
@@ -82,9 +83,7 @@ Listener Work::listener() {
         here([this, index] { guard(index); });
     };
     listener.links_changed = [this, here](vip::Links links) {
-        here([this, links = std::move(links)] {
-            if (router_ && !stopping_) router_->links_changed(links);
-        });
+        here([this, links = std::move(links)] { apply_settings(links); });
     };
     listener.trouble = [this, here](std::string what) {
         here([what = std::move(what)] { spdlog::error("{}", what); });
@@ -173,6 +172,18 @@ void Work::guard(vip::InterfaceIndex index) {
     boost::asio::post(pulse_->io(), [this, index, attached] { pulse_->gated(index, attached); });
 }
 
+bool Work::is_router() const {
+    return config_.find_node(options_.node)->role == config::NodeRole::router;
+}
+
+void Work::apply_settings(const vip::Links& links) {
+    if (stopping_ || !is_router() || !settings_.links_changed(links)) return;
+    const auto applied = settings_.apply();
+    const std::string failure = applied ? std::string() : applied.error().message();
+    trouble("settings", failure, "hamrd must be able to write below /proc/sys/net");
+    if (router_) router_->settings_changed(failure);
+}
+
 void Work::trouble(const std::string& key, const std::string& what, const std::string& remedy) {
     const auto known = troubles_.find(key);
     if (what.empty()) {
@@ -189,8 +200,9 @@ void Work::trouble(const std::string& key, const std::string& what, const std::s
 // Life --------------------------------------------------------------------------------------------
 
 Result<> Work::start(const std::string& monitor_password) {
-    if (config_.router.kind == config::RouterKind::embedded &&
-        config_.find_node(options_.node)->role == config::NodeRole::router) {
+    // What a crash left: its originals are the host's, so they come back before ours are made.
+    if (const auto restored = settings_.restore(); !restored) return restored;
+    if (config_.router.kind == config::RouterKind::embedded && is_router()) {
         RouterService::Events events;
         events.health = [this](health::Source source) {
             boost::asio::post(pulse_->io(),
@@ -203,8 +215,8 @@ Result<> Work::start(const std::string& monitor_password) {
         events.trouble = [this](const std::string& what) {
             trouble("router", what, "install nftables, or load the kernel modules that are named");
         };
-        router_ = std::make_unique<RouterService>(
-            io_, config_, monitor_password, options_.run_directory + "/sysctls", std::move(events));
+        router_ = std::make_unique<RouterService>(io_, config_, monitor_password, settings_,
+                                                  std::move(events));
         if (const auto started = router_->start(); !started) return started;
     }
     control::ServerOptions server;
@@ -236,6 +248,9 @@ void Work::run() {
 void Work::clean_up() {
     if (server_) server_->stop();
     if (router_) router_->stop();
+    if (const auto restored = settings_.restore(); !restored) {
+        spdlog::error("settings not restored error=\"{}\"", restored.error().message());
+    }
     if (const auto removed = vip::Gate::cleanup(); !removed) {
         spdlog::error("gate cleanup error=\"{}\"", removed.error().message());
     }
@@ -360,6 +375,7 @@ void Work::fill_router(control::Status& status) const {
             status.router.state = control::RouterState::serving;
             break;
     }
+    status.router.flows = router_->flows();
     for (const router::Warning& warning : verdict.warnings) {
         status.warnings.push_back({warning.what, warning.remedy});
     }

@@ -5,6 +5,7 @@
 #include "agent/control/handler.hpp"
 #include "agent/control/server.hpp"
 #include "agent/daemon/history.hpp"
+#include "agent/daemon/host_settings.hpp"
 #include "agent/daemon/pulse.hpp"
 #include "agent/daemon/router_service.hpp"
 
@@ -61,6 +62,8 @@ class Work : public control::Handler {
     void note(const election::Transition& transition);
     void note_report(const std::string& group, const vip::Report& report);
     void guard(vip::InterfaceIndex index);
+    void apply_settings(const vip::Links& links);
+    [[nodiscard]] bool is_router() const;
     void moved(std::uint32_t id, election::AskResult result, election::NodeId target);
     void finish(const std::shared_ptr<Order>& order, std::string group, election::AskResult result,
                 const std::string& target);
@@ -83,6 +86,7 @@ class Work : public control::Handler {
     Pulse* pulse_ = nullptr;
     History history_;
     boost::asio::signal_set signals_;
+    HostSettings settings_;
     std::unique_ptr<RouterService> router_;
     std::unique_ptr<control::Server> server_;
     std::map<std::string, std::string> states_;  ///< by group: this node's, as last told
