@@ -21,11 +21,17 @@ namespace {
 /// Above ordinary work, below what administrators give to watchdogs and interrupt threads.
 constexpr int pulse_priority = 40;
 
+/// Pulse, work, netlink.
+constexpr int threads = 3;
+
 }  // namespace
 
 void lock_memory(std::vector<control::Warning>& warnings) {
-    ::mallopt(M_ARENA_MAX, 1);
+    // A heap for each thread: with a common one the pulse loop would wait for an ordinary thread that
+    // was preempted while it held the heap's lock. And what was once touched is not given back.
+    ::mallopt(M_ARENA_MAX, threads);
     ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
     if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) return;
     warnings.push_back({std::string("memory is not locked: ") + std::strerror(errno) +
                             "; a machine that swaps delays heartbeats",
