@@ -27,8 +27,9 @@ constexpr int threads = 3;
 }  // namespace
 
 void lock_memory(std::vector<control::Warning>& warnings) {
-    // A heap for each thread: with a common one the pulse loop would wait for an ordinary thread that
-    // was preempted while it held the heap's lock. And what was once touched is not given back.
+    // A heap for each thread: with a common one the pulse loop would wait for an ordinary thread
+    // that was preempted while it held the heap's lock. And what was once touched is not given
+    // back.
     ::mallopt(M_ARENA_MAX, threads);
     ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     ::mallopt(M_TRIM_THRESHOLD, 64 << 20);

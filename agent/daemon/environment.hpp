@@ -13,8 +13,8 @@
 namespace hamr::daemon {
 
 /// Locks the memory that is in use, page by page as it is touched (MCL_ONFAULT), and gives each
-/// thread a heap of its own, so that the pulse loop waits neither for a page nor for another thread.
-/// Not permitted: a warning.
+/// thread a heap of its own, so that the pulse loop waits neither for a page nor for another
+/// thread. Not permitted: a warning.
 void lock_memory(std::vector<control::Warning>& warnings);
 
 /// Real-time priority (SCHED_FIFO) for the calling thread. Not permitted: a warning.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/local_addresses.hpp"
 
-#include <cstring>
-
 #include "base/unique_fd.hpp"
 #include "election/io/sockets.hpp"
+
+#include <cstring>
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -31,8 +31,8 @@ std::vector<IpAddress> local_addresses() {
 
 std::optional<IpAddress> source_towards(const IpAddress& target) {
     // Connecting a datagram socket looks the route up and sends nothing.
-    const UniqueFd fd(
-        ::socket(target.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const UniqueFd fd(::socket(target.is_v4() ? AF_INET : AF_INET6,
+                               SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return std::nullopt;
     const election_io::SocketAddress to = election_io::to_socket_address({target, 9});
     if (::connect(fd.get(), to.get(), to.length) != 0) return std::nullopt;

@@ -4,6 +4,7 @@
 #include "agent/control/version.hpp"
 #include "agent/daemon/failover_words.hpp"
 #include "agent/daemon/log.hpp"
+#include "agent/daemon/status_page.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -16,14 +17,6 @@
 namespace hamr::daemon {
 
 namespace {
-
-control::WallTime wall_now() {
-    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
-control::WallTime wall(BootTime at) {
-    return wall_now() + std::chrono::round<std::chrono::milliseconds>(at - BootClock::now());
-}
 
 std::string address_key(const std::string& group, const IpAddress& address) {
     return "address " + group + " " + address.to_string();
@@ -95,8 +88,8 @@ Listener Work::listener() {
 void Work::note(const election::Transition& transition) {
     control::HistoryEntry entry;
     entry.time = wall(transition.at);
-    entry.node = node_name(transition.node);
-    entry.group = group_name(transition.group);
+    entry.node = node_name(config_, transition.node);
+    entry.group = group_name(config_, transition.group);
     entry.from = transition.from;
     entry.to = transition.to;
     entry.reason = transition.reason;
@@ -274,127 +267,17 @@ control::Status Work::status() {
     status.version = std::string(control::version());
     status.quorum = std::string(config::to_string(config_.effective_mode()));
     status.warnings = options_.warnings;
+    status.router.kind = std::string(config::to_string(config_.router.kind));
+    status.router.state = control::RouterState::off;
     for (const auto& [key, warning] : troubles_) status.warnings.push_back(warning);
-    fill_router(status);
+    if (router_) show_router(*router_, status);
     if (const auto pulse = ask_pulse()) {
-        fill_groups(*pulse, status);
-        fill_nodes(*pulse, status);
-        for (std::size_t reason = 0; reason < pulse->drops.size(); ++reason) {
-            const auto name = election::to_string(static_cast<election::DropReason>(reason));
-            status.drops[std::string(name)] = pulse->drops[reason];
-        }
+        show_pulse(config_, *pulse, status);
     } else {
         status.warnings.push_back({"the heartbeat loop of this agent has not answered for 1 s",
                                    "the machine is overloaded or the agent hangs: restart hamrd"});
     }
     return status;
-}
-
-void Work::fill_groups(const PulseStatus& pulse, control::Status& status) const {
-    for (std::size_t index = 0; index < pulse.election.groups.size(); ++index) {
-        const election::GroupStatus& from = pulse.election.groups[index];
-        control::GroupStatus& group = status.groups.emplace_back();
-        group.name = from.name;
-        for (const IpPrefix& prefix : config_.groups[index].addresses) {
-            group.addresses.push_back(prefix.to_string());
-        }
-        switch (from.state) {
-            case election::State::starting:
-                group.state = control::GroupState::starting;
-                break;
-            case election::State::follower:
-                group.state = control::GroupState::follower;
-                break;
-            case election::State::candidate:
-                group.state = control::GroupState::candidate;
-                break;
-            case election::State::leader:
-                group.state = control::GroupState::leader;
-                break;
-            case election::State::witness:
-                group.state = control::GroupState::witness;
-                break;
-            case election::State::drained:
-                group.state = control::GroupState::drained;
-                break;
-        }
-        if (from.leader != election::no_node) group.leader = node_name(from.leader);
-        group.term = from.term.value;
-        group.since = wall(from.since);
-        group.reason = from.reason;
-        group.needed = static_cast<unsigned>(from.needed);
-        if (from.lease) {
-            group.lease_ms = to_ms(*from.lease);
-            group.votes = static_cast<unsigned>(from.votes);
-        }
-    }
-}
-
-void Work::fill_nodes(const PulseStatus& pulse, control::Status& status) const {
-    for (const election::NodeStatus& from : pulse.election.nodes) {
-        control::NodeStatus& node = status.nodes.emplace_back();
-        node.name = from.name;
-        node.role = from.role == election::NodeRole::witness ? control::NodeRole::witness
-                                                             : control::NodeRole::router;
-        node.state = !from.heard  ? control::NodeState::never_heard
-                     : from.alive ? control::NodeState::alive
-                                  : control::NodeState::silent;
-        node.demotion = from.demotion;
-        if (from.heard) node.last_heard_ms = to_ms(from.silent);
-        node.drained = from.drained;
-        if (from.mismatch) {
-            status.warnings.push_back(
-                {from.name + " has another configuration (quorum, heartbeat or nodes)",
-                 "give every node the same file and restart hamrd there"});
-        }
-    }
-    if (pulse.health.demotion > 0) {
-        status.warnings.push_back(
-            {"this node is demoted by " + std::to_string(pulse.health.demotion) + ": " +
-                 pulse.health.reason,
-             "mend the cause; leadership prefers healthier nodes until then"});
-    }
-}
-
-void Work::fill_router(control::Status& status) const {
-    status.router.kind = std::string(config::to_string(config_.router.kind));
-    status.router.state = control::RouterState::off;
-    if (!router_) return;
-    const router::Verdict verdict = router_->verdict();
-    switch (verdict.state) {
-        case router::RouterState::off:
-            status.router.state = control::RouterState::off;
-            break;
-        case router::RouterState::failed:
-            status.router.state = control::RouterState::failed;
-            break;
-        case router::RouterState::degraded:
-            status.router.state = control::RouterState::degraded;
-            break;
-        case router::RouterState::serving:
-            status.router.state = control::RouterState::serving;
-            break;
-    }
-    status.router.flows = router_->flows();
-    for (const router::Warning& warning : verdict.warnings) {
-        status.warnings.push_back({warning.what, warning.remedy});
-    }
-    for (const router::Warning& warning : router_->ruleset_warnings()) {
-        status.warnings.push_back({warning.what, warning.remedy});
-    }
-    for (const router::BackendView& view : router_->backends()) {
-        control::BackendStatus& backend = status.router.backends.emplace_back();
-        backend.address = view.address.to_string();
-        backend.role = view.role == router::Role::primary     ? control::BackendRole::primary
-                       : view.role == router::Role::secondary ? control::BackendRole::secondary
-                                                              : control::BackendRole::unknown;
-        backend.state = view.state == router::BackendState::up ? control::BackendState::up
-                        : view.state == router::BackendState::down
-                            ? control::BackendState::down
-                            : control::BackendState::draining;
-        backend.topology = view.topology;
-        backend.note = view.error;
-    }
 }
 
 std::vector<control::HistoryEntry> Work::history() {
@@ -434,7 +317,7 @@ void Work::moved(std::uint32_t id, election::AskResult result, election::NodeId 
     if (found == pending_.end()) return;
     const Pending pending = found->second;
     pending_.erase(found);
-    finish(pending.order, pending.group, result, node_name(target));
+    finish(pending.order, pending.group, result, node_name(config_, target));
 }
 
 void Work::finish(const std::shared_ptr<Order>& order, std::string group,
@@ -452,22 +335,6 @@ void Work::finish(const std::shared_ptr<Order>& order, std::string group,
     if (--order->left > 0) return;
     if (order->answer.outcome == control::Outcome::done) order->answer.message = answer.message;
     order->done(order->answer);
-}
-
-// Names -------------------------------------------------------------------------------------------
-
-std::string Work::node_name(election::NodeId node) const {
-    for (const config::Node& candidate : config_.nodes) {
-        if (election::node_id(candidate.name) == node) return candidate.name;
-    }
-    return "";
-}
-
-std::string Work::group_name(election::GroupId group) const {
-    for (const config::Group& candidate : config_.groups) {
-        if (election::group_id(candidate.name) == group) return candidate.name;
-    }
-    return "";
 }
 
 }  // namespace hamr::daemon

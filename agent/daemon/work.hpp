@@ -73,11 +73,6 @@ class Work : public control::Handler {
     void addresses_well(const std::string& group);
     void trouble(const std::string& key, const std::string& what, const std::string& remedy);
     [[nodiscard]] std::optional<PulseStatus> ask_pulse();
-    void fill_groups(const PulseStatus& pulse, control::Status& status) const;
-    void fill_nodes(const PulseStatus& pulse, control::Status& status) const;
-    void fill_router(control::Status& status) const;
-    [[nodiscard]] std::string node_name(election::NodeId node) const;
-    [[nodiscard]] std::string group_name(election::GroupId group) const;
 
     boost::asio::io_context& io_;
     const config::Config& config_;
