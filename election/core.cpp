@@ -105,7 +105,10 @@ Received Core::take(BootTime now, const Frame& frame, int path) {
     const PeerLink::Judgement judgement =
         peer->link.judge(now, frame, path, cluster_.self, cluster_.boot, cluster_.newest_sent);
     if (judgement.verdict == Verdict::greeted) {
-        if (peer->link.may_greet(now, cluster_.interval() / 2)) reply(now, *peer);
+        // A boot that is new to us is answered whatever else was: recorded greetings of older
+        // boots must not keep the living one from being heard.
+        const bool due = peer->link.may_greet(now, cluster_.interval() / 2);
+        if (due || judgement.new_boot) reply(now, *peer);
     } else if (judgement.verdict == Verdict::used) {
         use(now, *peer, frame, judgement.new_boot);
     }

@@ -85,7 +85,7 @@ PeerLink::Judgement PeerLink::greet(BootTime now, const Frame& frame) {
     }
     if (pending_.size() == max_pending) pending_.erase(pending_.begin());
     pending_.push_back({frame.boot, frame.sequence, now});
-    return {Verdict::greeted, {}, false};
+    return {Verdict::greeted, {}, true};
 }
 
 void PeerLink::adopt(BootTime now, const Frame& frame, int path) {

@@ -25,7 +25,8 @@ class PeerLink {
     struct Judgement {
         Verdict verdict = Verdict::used;
         DropReason reason = DropReason::replayed;  ///< with Verdict::dropped
-        bool new_boot = false;                     ///< this frame confirmed a new life of the peer
+        bool new_boot =
+            false;  ///< of a new life of the peer: confirmed (used), or pending (greeted)
     };
 
     /// Judges a frame and, when it counts, remembers it. `my_boot` and `my_newest` are what this
