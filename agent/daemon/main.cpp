@@ -14,6 +14,7 @@
 #include "agent/daemon/translate.hpp"
 #include "agent/daemon/work.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -99,6 +100,19 @@ Result<> guard_links(vip::Gate& gate) {
     return result;
 }
 
+/// Nothing has been started, so the gate goes again; unless an address that an earlier life of the
+/// agent left is still there, which must stay mute.
+int give_up(const config::Config& config, const Error& error) {
+    const std::vector<IpAddress> local = local_addresses();
+    bool leftover = false;
+    for (const std::vector<IpAddress>& group : gate_addresses(config)) {
+        leftover = leftover || std::find_first_of(group.begin(), group.end(), local.begin(),
+                                                  local.end()) != group.end();
+    }
+    if (!leftover) (void)vip::Gate::cleanup();
+    return refuse(code_of(error, cli::exit_failed), error.message());
+}
+
 int serve(const Options& options, Inputs inputs) {
     const auto lock = lock_namespace();
     if (!lock) return refuse(cli::exit_failed, lock.error().message());
@@ -112,7 +126,7 @@ int serve(const Options& options, Inputs inputs) {
     }
     const std::string run_directory = options.socket.substr(0, options.socket.rfind('/'));
     if (const auto made = make_run_directory(run_directory); !made) {
-        return refuse(code_of(made.error(), cli::exit_failed), made.error().message());
+        return give_up(inputs.config, made.error());
     }
 
     // The netlink thread inherits the priority; whatever else starts here must not.
@@ -126,12 +140,12 @@ int serve(const Options& options, Inputs inputs) {
     auto pulse = Pulse::open(pulse_io, pulse_config(inputs.config, inputs.self, inputs.keys), *gate,
                              work.listener());
     if (!pulse) {
-        return refuse(code_of(pulse.error(), cli::exit_failed), pulse.error().message());
+        return give_up(inputs.config, pulse.error());
     }
     work.set_pulse(**pulse);
     lower_priority();
     if (const auto started = work.start(inputs.monitor_password); !started) {
-        return refuse(code_of(started.error(), cli::exit_failed), started.error().message());
+        return give_up(inputs.config, started.error());
     }
     spdlog::info("started version={} cluster={} node={} quorum={} interval_ms={} misses={}",
                  control::version(), inputs.config.cluster, self.name,

@@ -87,7 +87,7 @@ Listener Work::listener() {
 
 void Work::note(const election::Transition& transition) {
     control::HistoryEntry entry;
-    entry.time = wall(transition.at);
+    entry.time = wall_time(transition.at);
     entry.node = node_name(config_, transition.node);
     entry.group = group_name(config_, transition.group);
     entry.from = transition.from;
@@ -132,12 +132,26 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
     const auto state = states_.find(group);
     if (report.notice == vip::Notice::waiting || report.notice == vip::Notice::ready) return;
     control::HistoryEntry entry;
-    entry.time = wall_now();
+    entry.time = wall_time(BootClock::now());
     entry.node = options_.node;
     entry.group = group;
     entry.from = entry.to = state != states_.end() ? state->second : "starting";
     entry.reason = report.text;
     history_.add(std::move(entry));
+}
+
+control::WallTime Work::wall_time(BootTime at) const {
+    using std::chrono::milliseconds;
+    const BootTime before = BootClock::now();
+    const Duration offset =
+        std::chrono::system_clock::now().time_since_epoch() - before.time_since_epoch();
+    const bool exact = BootClock::now() - before < milliseconds{1};
+    // The offset is kept until somebody sets the clock, so that what happens in order is shown in
+    // order: no two looks at two clocks give quite the same.
+    const bool set = exact && std::chrono::abs(offset - wall_offset_) > milliseconds{5};
+    if (wall_offset_ == Duration::zero() || set) wall_offset_ = offset;
+    return control::WallTime{
+        std::chrono::floor<milliseconds>(at.time_since_epoch() + wall_offset_)};
 }
 
 void Work::addresses_well(const std::string& group) {
@@ -193,6 +207,10 @@ void Work::trouble(const std::string& key, const std::string& what, const std::s
 // Life --------------------------------------------------------------------------------------------
 
 Result<> Work::start(const std::string& monitor_password) {
+    control::ServerOptions server;
+    server.path = options_.socket;
+    server_ = std::make_unique<control::Server>(io_, *this, server);
+    if (const auto started = server_->start(); !started) return started;
     // What a crash left: its originals are the host's, so they come back before ours are made.
     if (const auto restored = settings_.restore(); !restored) return restored;
     if (config_.router.kind == config::RouterKind::embedded && is_router()) {
@@ -212,10 +230,6 @@ Result<> Work::start(const std::string& monitor_password) {
                                                   std::move(events));
         if (const auto started = router_->start(); !started) return started;
     }
-    control::ServerOptions server;
-    server.path = options_.socket;
-    server_ = std::make_unique<control::Server>(io_, *this, server);
-    if (const auto started = server_->start(); !started) return started;
     wait_for_signals();
     return {};
 }

@@ -69,6 +69,7 @@ class Work : public control::Handler {
                 const std::string& target);
     void wait_for_signals();
     void stop();
+    [[nodiscard]] control::WallTime wall_time(BootTime at) const;
     /// Troubles with the addresses of a group end when it is announced, or not held any more.
     void addresses_well(const std::string& group);
     void trouble(const std::string& key, const std::string& what, const std::string& remedy);
@@ -86,6 +87,7 @@ class Work : public control::Handler {
     std::unique_ptr<control::Server> server_;
     std::map<std::string, std::string> states_;  ///< by group: this node's, as last told
     std::map<std::string, control::Warning> troubles_;
+    mutable Duration wall_offset_{};  ///< from CLOCK_BOOTTIME to the time of day
     struct Pending {
         std::shared_ptr<Order> order;
         std::string group;
