@@ -4,7 +4,7 @@
 import json
 import os
 
-from .core import LabError, program, run, wait_for
+from .core import LabError, program, run, tail, wait_for
 from .mariadb import MONITOR
 
 
@@ -153,8 +153,8 @@ class Agent:
     def wait_ready(self, timeout=15):
         def ready():
             if not self.running:
-                raise LabError(f"hamrd on {self.host.name} ended ({self.process.returncode}), "
-                               f"see {self.process.log}")
+                raise LabError(f"hamrd on {self.host.name} ended ({self.process.returncode}): "
+                               + " | ".join(tail(self.process.log, 3)))
             return self.status()
         wait_for(ready, f"hamrd on {self.host.name} answers", timeout, lab=self.host.lab)
         return self

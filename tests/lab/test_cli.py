@@ -1,0 +1,286 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What operators see: hamr's answers and exit codes, and what hamrd refuses to start with."""
+
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from hamrlab import ClusterTest, answerers, footprint, let_pass, main, program, run
+
+NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+
+
+class Answers(ClusterTest):
+    def test_status_has_every_promised_key(self):
+        leader, other = self.start_cluster(backends=["192.0.2.21:3306"])
+        status = self.agent(leader).status()
+        self.assertEqual(("lab", leader, "majority"),
+                         (status["cluster"], status["node"], status["quorum"]))
+        self.assertRegex(status["version"], r"^\d+\.\d+\.\d+")
+        group = status["groups"]["default"]
+        self.assertEqual((["192.0.2.100/24"], "leader", leader, 2),
+                         (group["addresses"], group["state"], group["leader"], group["needed"]))
+        self.assertGreaterEqual(group["votes"], 2)
+        self.assertGreater(group["lease_ms"], 0)
+        self.assertGreaterEqual(group["term"], 1)
+        self.assertRegex(group["since"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+        self.assertTrue(group["reason"])
+        self.assertEqual({"router1": "router", "router2": "router", "witness1": "witness"},
+                         {n: v["role"] for n, v in status["nodes"].items()})
+        for node in status["nodes"].values():
+            self.assertEqual({"role", "state", "demotion", "last_heard_ms", "drained"},
+                             set(node) & {"role", "state", "demotion", "last_heard_ms", "drained"})
+            self.assertEqual("alive", node["state"])
+        self.assertEqual(0, status["nodes"][leader]["last_heard_ms"])
+        router = status["router"]
+        self.assertEqual(("embedded", 0), (router["kind"], router["flows"]))
+        self.assertEqual("192.0.2.21:3306", router["backends"][0]["address"])
+        self.assertLessEqual({"role", "state", "topology"}, set(router["backends"][0]))
+        self.assertLessEqual({"bad_signature", "replayed", "wrong_cluster", "unknown_node",
+                              "malformed"}, set(status["drops"]))
+        for warning in status["warnings"]:
+            self.assertTrue(warning["what"] and warning["remedy"])
+        for name, state in ((other, "follower"), ("witness1", "witness")):
+            group = self.agent(name).status()["groups"]["default"]
+            self.assertEqual((state, leader), (group["state"], group["leader"]))
+
+    def test_status_and_history_for_people(self):
+        leader, other = self.start_cluster()
+        text = self.agent(leader).hamr("status").stdout
+        for word in ("192.0.2.100/24", leader, "this node", "majority", "witness1", "alive"):
+            self.assertIn(word, text)
+        self.assertNotIn("\x1b", text)
+        self.agent(leader).failover()
+        self.settled()
+        entry = [e for e in self.agent(other).history() if e["to"] == "leader"
+                 and e["node"] == other][-1]
+        self.assertLessEqual({"time", "node", "group", "from", "to", "reason", "term"}, set(entry))
+        self.assertIn("handover", entry["reason"])
+        times = [e["time"] for e in self.agent(other).history()]
+        self.assertEqual(sorted(times), times)
+        text = self.agent(other).hamr("history").stdout
+        self.assertIn("handover from " + leader, text)
+        # It outlives the agent.
+        self.agent(other).kill()
+        self.agent(other).start().wait_ready()
+        self.assertIn(entry["reason"], self.reasons(other, other, "leader"))
+
+    def test_errors_have_codes_and_words(self):
+        leader, _ = self.start_cluster()
+        agent = self.agent(leader)
+        cases = ((["failover", "--to", "router9"], 1, "unknown node"),
+                 (["failover", "--group", "none-such"], 1, "unknown group"),
+                 (["failover", "--to", "witness1"], 1, "witness"),
+                 (["failover", "--to"], 2, "--to"), (["failovr"], 2, "failover"),
+                 (["status", "--jsn"], 2, "--json"), (["status", "extra"], 2, "extra"),
+                 ([], 2, "command"), (["check"], 2, "FILE"))
+        for arguments, code, word in cases:
+            with self.subTest(" ".join(arguments)):
+                done = agent.hamr(*arguments, check=False)
+                self.assertEqual((code, ""), (done.returncode, done.stdout))
+                self.assertIn(word, done.stderr)
+        self.assertEqual(0, agent.hamr("version").returncode)
+        self.assertEqual("leader", agent.state())
+
+    def test_an_agent_that_is_not_there_or_may_not_be_asked(self):
+        leader, _ = self.start_cluster()
+        agent = self.agent(leader)
+        # hamr where nobody may read it, but the socket's directory or the socket may not be used.
+        for path in (self.lab.dir, agent.host.dir):
+            hamr = shutil.copy(program("hamr"), self.lab.dir / "hamr")
+            path.chmod(0o711)
+            with self.subTest(open=path.name):
+                done = agent.host.run(*NOBODY, hamr, "--socket", agent.socket, "status",
+                                      check=False)
+                self.assertEqual(77, done.returncode, done.stderr)
+                self.assertIn("permission", done.stderr)
+        self.assertEqual(0, agent.terminate())
+        for command in (["status"], ["history"], ["failover"], ["status", "--json"]):
+            done = agent.hamr(*command, check=False)
+            self.assertEqual((69, ""), (done.returncode, done.stdout))
+            self.assertIn(str(agent.socket), done.stderr)
+
+    def test_an_agent_that_hangs_is_told_apart(self):
+        leader, _ = self.start_cluster()
+        agent = self.agent(leader)
+        agent.stop()
+        done = agent.hamr("status", check=False)
+        self.assertEqual(69, done.returncode)
+        self.assertIn("did not answer", done.stderr)
+        agent.cont()
+        self.settled()
+
+    def test_check_and_keygen_need_no_agent(self):
+        self.make_cluster()
+        agent = self.cluster.agent(self.r1)
+        done = run([program("hamr"), "check", agent.config])
+        self.assertIn("good", done.stdout)
+        first, second = (run([program("hamr"), "keygen"]).stdout for _ in range(2))
+        self.assertNotEqual(first, second)
+        self.assertRegex(first, r"^[A-Za-z0-9_-]{1,16} [A-Za-z0-9+/]{43}=\n$")
+
+
+class Start(ClusterTest):
+    """What hamrd refuses to start with: the reason, the code, and nothing changed."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_cluster(backends=["192.0.2.21:3306"])
+        self.before = footprint(self.r1)
+
+    def refused(self, argv, code, *words, env=None):
+        process = self.r1.spawn("refused", argv, env=env)
+        got = process.wait(15)
+        said = pathlib.Path(process.log).read_text(encoding="utf-8")
+        self.assertEqual(code, got, said)
+        for word in words:
+            self.assertIn(word, said)
+        pathlib.Path(process.log).unlink()
+        return said
+
+    def hamrd(self, agent, *prefix):
+        return [*prefix, program("hamrd"), "--config", agent.config, "--node", agent.host.name,
+                "--socket", agent.socket]
+
+    def assert_nothing_started(self):
+        self.assertEqual(self.before, footprint(self.r1))
+        self.assertFalse((self.r1.dir / "hamrd.sock").exists())
+
+    def test_every_problem_of_a_configuration_with_its_place(self):
+        agent = self.cluster.agent(self.r1)
+        good = agent.config.read_text(encoding="utf-8")
+        cases = (("cluster:", "clustre:", ["cluster"]), ("20ms", "1ms", ["interval"]),
+                 ("20ms", "2s", ["interval"]), ("misses: 5", "misses: 1", ["misses"]),
+                 ("misses: 5", "misses: 5\n  colour: red", ["colour"]),
+                 ("192.0.2.12", "192.0.2.11", ["192.0.2.11"]),
+                 ("192.0.2.100/24", "192.0.2.11/24", ["192.0.2.11"]),
+                 ("quorum: auto", "quorum: autos\nvip2: x", ["autos", "vip2"]),
+                 ("quorum: auto", "quorum: [", []))
+        place = re.compile(re.escape(str(agent.config)) + r":\d+:\d+: \S")
+        for old, new, words in cases:
+            with self.subTest(new):
+                self.assertIn(old, good)
+                agent.config.write_text(good.replace(old, new), encoding="utf-8")
+                said = self.refused(self.hamrd(agent), 78, *words)
+                self.assertTrue(all(place.match(line) for line in said.splitlines()), said)
+                self.assertGreaterEqual(len(said.splitlines()), max(1, len(words)))
+                done = run([program("hamr"), "check", agent.config], check=False)
+                self.assertEqual(78, done.returncode)
+                self.assertIn(done.stderr.splitlines()[0], said)
+        self.assert_nothing_started()
+
+    def test_files_and_names_that_do_not_fit(self):
+        agent = self.cluster.agent(self.r1)
+        command = self.hamrd(agent)
+        key = self.r1.dir / "hamr.key"
+        key.chmod(0o644)
+        self.refused(command, 78, str(key), "chmod 600")
+        key.chmod(0o600)
+        key.write_text("k1 too-short\n", encoding="ascii")
+        self.refused(command, 78, f"{key}:1:")
+        key.unlink()
+        self.refused(command, 78, str(key))
+        key.write_text(self.cluster.key, encoding="ascii")
+        key.chmod(0o600)
+        password = self.r1.dir / "monitor.password"
+        password.chmod(0o640)
+        self.refused(command, 78, str(password), "chmod 600")
+        password.chmod(0o600)
+        self.refused([*command, "--node", "router9"], 78, "router9", "router1")
+        self.refused([program("hamrd"), "--config", "/nonexistent/hamr.yaml"], 78, "/nonexistent")
+        self.refused([program("hamrd"), "--confg", "x"], 2, "--help")
+        self.assert_nothing_started()
+
+    def test_a_node_finds_itself_by_its_address(self):
+        agent = self.cluster.agent(self.r1)
+        agent.process = self.r1.spawn("hamrd", [program("hamrd"), "--config", agent.config,
+                                                "--socket", agent.socket])
+        agent.wait_ready()
+        self.assertEqual("router1", agent.status()["node"])
+        self.assertEqual(0, agent.terminate())
+        self.assert_nothing_started()
+
+    def test_missing_capabilities_are_named(self):
+        agent = self.cluster.agent(self.r1)
+        for without, word in (("-net_admin", "CAP_NET_ADMIN"), ("-bpf,-sys_admin", "CAP_BPF"),
+                              ("-net_raw", "CAP_NET_RAW")):
+            with self.subTest(without):
+                self.refused(self.hamrd(agent, "setpriv", "--bounding-set", without), 77, word)
+                self.assert_nothing_started()
+
+    def test_as_somebody_else_it_says_no_permission(self):
+        agent = self.cluster.agent(self.r1)
+        self.lab.dir.chmod(0o711)
+        hamrd = shutil.copy(program("hamrd"), self.lab.dir / "hamrd")
+        self.refused([*NOBODY, hamrd, *self.hamrd(agent)[1:]], 77, "ermission")
+        self.assert_nothing_started()
+
+    def test_without_nftables_it_names_the_package(self):
+        agent = self.cluster.agent(self.r1)
+        hide = "mount -t tmpfs none /usr/sbin && exec \"$@\""
+        said = self.refused(self.hamrd(agent, "sh", "-c", hide, "sh"), 1, "nft")
+        self.assertIn("nftables", said)
+        self.assert_nothing_started()
+
+    def test_two_agents_on_one_host(self):
+        self.cluster.start()
+        leader, other = self.settled()
+        agent = self.agent("router1")
+        before = footprint(self.r1)
+        self.refused(self.hamrd(agent), 1, "running")
+        self.refused([*self.hamrd(agent)[:-1], str(self.r1.dir / "another.sock")], 1)
+        self.assertEqual(before, footprint(self.r1))
+        self.assertEqual((leader, other), self.settled())
+        self.assertEqual(1, self.times_led(leader))
+        # A socket that a dead agent left is no obstacle.
+        agent.kill()
+        self.assertTrue(agent.socket.exists())
+        agent.start().wait_ready()
+
+    def test_an_interface_that_comes_later(self):
+        self.make_cluster_with_late_link()
+        late = self.cluster.agents["router2"]
+        told = " ".join(w["what"] for w in late.status()["warnings"])
+        self.assertIn("eth1", told)
+        self.assertGreater(self.demotion("router2"), 0)
+        self.assertIn("eth1", self.agent("router2").hamr("status").stdout)
+        self.r2.add_link("eth1", "service", addresses=["198.51.100.12/24"])
+        self.wait_for(lambda: self.demotion("router2") == 0, "it goes on")
+        self.assertEqual([], late.status()["warnings"])
+        self.settled()
+        self.wait_for(lambda: self.agent("router2").state() == "follower", "it may lead")
+        self.agent("router1").failover("--to", "router2")
+        self.wait_for(lambda: self.r2.has_address("198.51.100.100"), "it holds the address")
+
+    def make_cluster_with_late_link(self):
+        self.lab.add_bridge("service")
+        del self.cluster.config["vip"]
+        self.cluster.config["vips"] = {"default": {"addresses": ["198.51.100.100/24"],
+                                                   "interface": "eth1"}}
+        self.cluster.config["router"] = {"kind": "none"}
+        self.r1.add_link("eth1", "service", addresses=["198.51.100.11/24"])
+        self.cluster.start()
+        self.wait_leads("router1")
+
+    def test_a_host_whose_network_comes_later(self):
+        late = self.lab.host("router3", 14, link=False)
+        self.cluster.routers.append(late)
+        self.cluster.config["nodes"]["router3"] = late.ipv4
+        self.cluster.start()
+        agent = late.agent
+        let_pass(300)
+        self.assertEqual("never_heard", agent.status()["nodes"]["router1"]["state"])
+        self.assertTrue(agent.status()["warnings"])
+        late.add_link()
+        self.settled()
+        self.wait_for(lambda: agent.state() == "follower", "it follows")
+        self.agent(self.cluster.wait_leader()).failover("--to", "router3")
+        self.wait_for(lambda: answerers(self.observer, self.cluster.vip) == ["router3"], "it leads")
+
+
+if __name__ == "__main__":
+    main()
