@@ -65,6 +65,11 @@ bool Cluster::alive(const Peer& peer, BootTime now) const {
     return peer.link.heard() && now - peer.link.last_heard() < lease();
 }
 
+bool Cluster::hears(const Peer& peer, BootTime now) const {
+    const auto echoed = sent.find(peer.link.echoed());
+    return echoed && now - echoed->at < lease() * 2;
+}
+
 bool Cluster::compatible(const Frame& frame) const {
     if (frame.mode != settings.mode) return false;
     std::vector<NodeId> difference;

@@ -73,6 +73,10 @@ struct Cluster {
     /// Heard within D.
     [[nodiscard]] bool alive(const Peer& peer, BootTime now) const;
 
+    /// The peer has told, in its newest frame, of one that this node sent within 2·D: frames get
+    /// through both ways.
+    [[nodiscard]] bool hears(const Peer& peer, BootTime now) const;
+
     /// Takes over what a used frame says of its sender (not its groups' meaning).
     void note(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
 

@@ -23,7 +23,11 @@ bool leader_among(const Frame& frame) {
 }  // namespace
 
 Core::Core(Settings settings, BootId boot, BootTime now)
-    : cluster_(std::move(settings), boot), now_(now), next_send_(now) {
+    : cluster_(std::move(settings), boot),
+      now_(now),
+      next_send_(now),
+      // An answer to the same node's earlier life must not pass for one to this life.
+      newest_request_(static_cast<std::uint32_t>(boot.value)) {
     for (const GroupSettings& group : cluster_.settings.groups) {
         groups_.emplace_back(group, cluster_, now);
         // The gate outlives the agent: what an earlier life left open is shut before this one tells
@@ -107,8 +111,9 @@ Received Core::take(BootTime now, const Frame& frame, int path) {
     if (judgement.verdict == Verdict::greeted) {
         // A boot that is new to us is answered whatever else was: recorded greetings of older
         // boots must not keep the living one from being heard.
-        const bool due = peer->link.may_greet(now, cluster_.interval() / 2);
-        if (due || judgement.new_boot) reply(now, *peer);
+        if (peer->link.may_greet(now, cluster_.interval() / 2, judgement.new_boot)) {
+            reply(now, *peer);
+        }
     } else if (judgement.verdict == Verdict::used) {
         use(now, *peer, frame, judgement.new_boot);
     }

@@ -72,7 +72,7 @@ class Core {
     BootTime next_send_;
     BootTime last_broadcast_ = long_ago;
     std::vector<Request> requests_;
-    std::uint32_t newest_request_ = 0;
+    std::uint32_t newest_request_;
     std::vector<Obeyed> obeyed_;
     std::optional<Answer> answer_;
     BootTime answer_until_ = long_ago;

@@ -103,7 +103,7 @@ void Group::tick(BootTime now, Outbox& out) {
 
 bool Group::eligible() const {
     return cluster_.role == NodeRole::router && !starting_ && !cluster_.drained &&
-           !cluster_.resigned;
+           !cluster_.resigned && newest_term() < last_term;
 }
 
 BootTime Group::ask_at(BootTime now) const {
@@ -135,6 +135,9 @@ std::string Group::why_free(BootTime now) const {
     }
     const Peer* peer = cluster_.find(last_leader_);
     const BootTime heard = peer != nullptr ? peer->link.last_heard() : long_ago;
+    if (now - heard < cluster_.lease() / 2) {
+        return "takeover: " + cluster_.name(last_leader_) + " leads no longer";
+    }
     return "takeover: " + cluster_.name(last_leader_) + " silent for " + whole_ms(now - heard);
 }
 
@@ -163,7 +166,7 @@ void Group::count_support(BootTime now, Outbox& out) {
     if (support >= cluster_.needed) stand(now, why_stand_, out);
 }
 
-Term Group::next_term() const {
+Term Group::newest_term() const {
     Term newest = std::max({seen_, released_, term_, promise_.term});
     for (const Peer& peer : cluster_.peers) {
         const GroupEntry* entry = peer.entry(id_);
@@ -172,10 +175,15 @@ Term Group::next_term() const {
         const Term claimed = entry->claim == Claim::asking ? Term{} : entry->term;
         newest = std::max({newest, entry->seen, claimed, entry->promised_term, entry->released});
     }
-    return Term{newest.value + 1};
+    return newest;
+}
+
+Term Group::next_term() const {
+    return Term{std::min(newest_term().value + 1, last_term.value)};
 }
 
 void Group::stand(BootTime now, const std::string& why, Outbox& out) {
+    if (newest_term() >= last_term) return;
     term_ = next_term();
     seen_ = term_;
     promise_ = {cluster_.self, term_, now + cluster_.lease(), true};

@@ -110,6 +110,8 @@ class Group {
     void end_promise(BootTime now, bool released);
     [[nodiscard]] bool promised(BootTime now) const { return promise_.until > now; }
     void follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
+    [[nodiscard]] bool follows_another(BootTime now, NodeId leader, Term term) const;
+    [[nodiscard]] bool still_leads(BootTime now, NodeId leader) const;
     void note_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
 
     // Standing (group.cpp).
@@ -122,6 +124,8 @@ class Group {
     void count_votes(BootTime now, Outbox& out);
     void yield_to_rivals(BootTime now, const Peer& peer, const GroupEntry& entry, Outbox& out);
     void credit(const Peer& peer, const GroupEntry& entry);
+    /// Of those that this node knows of, its own and its peers'.
+    [[nodiscard]] Term newest_term() const;
     [[nodiscard]] Term next_term() const;
     [[nodiscard]] std::string why_free(BootTime now) const;
     [[nodiscard]] bool holds_back(BootTime now) const;

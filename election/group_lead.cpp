@@ -57,7 +57,7 @@ void Group::announced(Term term, Outbox& out) {
 }
 
 void Group::raise_term(BootTime now, Outbox& out) {
-    if (now - raised_at_ < cluster_.lease()) return;
+    if (now - raised_at_ < cluster_.lease() || newest_term() >= last_term) return;
     for (const Peer& peer : cluster_.peers) {
         const GroupEntry* entry = peer.entry(id_);
         const bool lost = entry != nullptr && cluster_.alive(peer, now) && peer.compatible &&
@@ -102,7 +102,8 @@ void Group::settle(BootTime now, const Peer& peer, const GroupEntry* entry, Outb
 
 AskResult Group::fitness(BootTime now, const Peer& peer, bool force) const {
     if (peer.role == NodeRole::witness) return AskResult::target_witness;
-    if (!cluster_.alive(peer, now) || peer.entry(id_) == nullptr) return AskResult::target_silent;
+    const bool both_ways = cluster_.alive(peer, now) && cluster_.hears(peer, now);
+    if (!both_ways || peer.entry(id_) == nullptr) return AskResult::target_silent;
     if (peer.drained) return AskResult::target_drained;
     if (!peer.compatible || (cluster_.majority() && peer.starting)) {
         return AskResult::target_starting;

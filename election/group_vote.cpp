@@ -69,7 +69,10 @@ bool Group::may_grant(BootTime now, const Peer& peer) const {
 
 bool Group::may_support(BootTime now, const Peer& peer) const {
     if (!may_grant(now, peer)) return false;
-    return phase_ != Phase::asking || rank_of(peer) < own_rank();
+    if (phase_ != Phase::asking || rank_of(peer) < own_rank()) return true;
+    // One that has asked in vain for longer than others yield is not the one who reaches a
+    // majority.
+    return now - leaderless_since_ >= cluster_.lease() * 3;
 }
 
 bool Group::grant(BootTime now, const Peer& peer, const GroupEntry& entry, Duration lease,
@@ -106,7 +109,8 @@ void Group::vote(BootTime now, const Peer& peer, const GroupEntry& entry, const 
     if (peer.compatible && entry.claim != Claim::none) {
         const Duration lease = frame.timing.lease();
         if (entry.claim == Claim::asking) {
-            remember(now, peer, lease);
+            // Whom this node's support cannot reach would keep it from those whom it can.
+            if (cluster_.hears(peer, now)) remember(now, peer, lease);
         } else {
             renewed = grant(now, peer, entry, lease, out);
             if (!renewed && entry.claim == Claim::candidate) remember(now, peer, lease);
@@ -147,6 +151,8 @@ void Group::note_leader(BootTime now, const Peer& peer, Term term, Outbox& out) 
             led_reason_ = "found leading";
         } else if (named) {
             led_reason_ = "handover from " + cluster_.name(last_leader_);
+        } else if (still_leads(now, last_leader_)) {
+            led_reason_ = cluster_.name(last_leader_) + " also leads";
         } else {
             led_reason_ = why_free(now);
         }
@@ -157,9 +163,23 @@ void Group::note_leader(BootTime now, const Peer& peer, Term term, Outbox& out) 
     last_leader_term_ = term;
 }
 
+// Mode none: two that cannot hear one another both lead. Who hears both keeps to one of them, else
+// its history would tell of a change with every frame.
+bool Group::follows_another(BootTime now, NodeId leader, Term term) const {
+    return last_leader_ != leader && term <= last_leader_term_ && still_leads(now, last_leader_);
+}
+
+bool Group::still_leads(BootTime now, NodeId leader) const {
+    const Peer* peer = cluster_.majority() ? nullptr : cluster_.find(leader);
+    const GroupEntry* word = peer != nullptr ? peer->entry(id_) : nullptr;
+    return word != nullptr && word->claim == Claim::leader && cluster_.alive(*peer, now);
+}
+
 void Group::follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out) {
-    note_leader(now, peer, term, out);
-    last_leader_ = peer.id;
+    if (!follows_another(now, peer.id, term)) {
+        note_leader(now, peer, term, out);
+        last_leader_ = peer.id;
+    }
     last_leader_heard_ = now;
     if (phase_ == Phase::asking) {
         enter(now, Phase::follower, "heard the leader " + peer.name, out);

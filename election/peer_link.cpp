@@ -113,9 +113,10 @@ void PeerLink::append_echoes(BootTime now, NodeId peer, HealthEpoch checked,
     }
 }
 
-bool PeerLink::may_greet(BootTime now, Duration gap) {
-    if (now - last_greeted_ < gap) return false;
+bool PeerLink::may_greet(BootTime now, Duration gap, bool fresh) {
+    if (now - last_greeted_ < gap) return fresh && greeted_besides_++ < max_besides;
     last_greeted_ = now;
+    greeted_besides_ = 0;
     return true;
 }
 

@@ -25,8 +25,8 @@ class PeerLink {
     struct Judgement {
         Verdict verdict = Verdict::used;
         DropReason reason = DropReason::replayed;  ///< with Verdict::dropped
-        bool new_boot =
-            false;  ///< of a new life of the peer: confirmed (used), or pending (greeted)
+        /// Of a new life of the peer: confirmed (used), or pending (greeted).
+        bool new_boot = false;
     };
 
     /// Judges a frame and, when it counts, remembers it. `my_boot` and `my_newest` are what this
@@ -46,13 +46,16 @@ class PeerLink {
     /// The newest of this node's frames that the peer has heard; 0 is none.
     [[nodiscard]] Sequence echoed() const { return echoed_; }
 
-    /// A greeting of an unconfirmed boot deserves an answer, but not more often than `gap`.
-    [[nodiscard]] bool may_greet(BootTime now, Duration gap);
+    /// A greeting of an unconfirmed boot deserves an answer: once in a `gap`, and a boot that has
+    /// just become pending also besides, but not without end (recordings must not make this node
+    /// shout at its peer).
+    [[nodiscard]] bool may_greet(BootTime now, Duration gap, bool fresh);
 
   private:
     static constexpr int max_paths = 32;
     static constexpr std::size_t max_pending = 2;
     static constexpr std::size_t max_retired = 8;
+    static constexpr int max_besides = 8;
 
     /// The last 64 sequences of one path: the top one and a bit for each below.
     struct Window {
@@ -79,6 +82,7 @@ class PeerLink {
     Sequence echoed_;
     BootTime last_heard_ = long_ago;
     BootTime last_greeted_ = long_ago;
+    int greeted_besides_ = 0;  ///< since then
     std::array<Window, max_paths> paths_{};
     Window any_path_;
     std::vector<Pending> pending_;

@@ -23,6 +23,9 @@ using BootId = Strong<struct BootIdTag, std::uint64_t>;
 using Sequence = Strong<struct SequenceTag, std::uint64_t>;
 /// Counts leaderships of a group. 0 is "none".
 using Term = Strong<struct TermTag, std::uint64_t>;
+/// The last term that there is (rule W11). Nobody gets there by counting; a frame that says more is
+/// nonsense, and must not make the terms of all run over.
+inline constexpr Term last_term{(std::uint64_t{1} << 48) - 1};
 /// Counts the changes of a node's demotion within one boot.
 using HealthEpoch = Strong<struct HealthEpochTag, std::uint32_t>;
 

@@ -84,6 +84,8 @@ bool valid_group(const GroupEntry& entry) {
     if (entry.claim > Claim::leader) return false;
     if (entry.claim == Claim::none && entry.term.value != 0) return false;
     if (entry.claim >= Claim::candidate && entry.term.value == 0) return false;
+    const Term newest = std::max({entry.term, entry.seen, entry.promised_term, entry.released});
+    if (newest > last_term) return false;
     return (entry.promised_to == no_node) == (entry.promised_term.value == 0);
 }
 

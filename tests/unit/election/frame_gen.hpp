@@ -31,6 +31,18 @@ rc::Gen<Id> real_id() {
     return rc::gen::map(number, [](T value) { return Id{value}; });
 }
 
+/// Up to the last one (W11), 0 included.
+inline rc::Gen<Term> any_term() {
+    const auto number = rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(0, 8),
+                                       rc::gen::inRange<std::uint64_t>(0, last_term.value + 1));
+    return rc::gen::map(number, [](std::uint64_t value) { return Term{value}; });
+}
+/// Never 0.
+inline rc::Gen<Term> real_term() {
+    return rc::gen::map(any_term(),
+                        [](Term term) { return Term{std::max(term.value, std::uint64_t{1})}; });
+}
+
 inline rc::Gen<Timing> timing() {
     const auto drawn = rc::gen::pair(rc::gen::inRange<std::int64_t>(2'000'000, 1'000'000'001),
                                      rc::gen::inRange(2, 21));
@@ -82,12 +94,11 @@ inline rc::Gen<GroupEntry> group_entry() {
         rc::gen::set(&GroupEntry::group, real_id<GroupId>()),
         rc::gen::set(&GroupEntry::claim,
                      rc::gen::element(Claim::none, Claim::asking, Claim::candidate, Claim::leader)),
-        rc::gen::set(&GroupEntry::term, real_id<Term>()),
-        rc::gen::set(&GroupEntry::seen, any_id<Term>()),
+        rc::gen::set(&GroupEntry::term, real_term()), rc::gen::set(&GroupEntry::seen, any_term()),
         rc::gen::set(&GroupEntry::promised_to, any_id<NodeId>()),
-        rc::gen::set(&GroupEntry::promised_term, real_id<Term>()),
+        rc::gen::set(&GroupEntry::promised_term, real_term()),
         rc::gen::set(&GroupEntry::supports, any_id<NodeId>()),
-        rc::gen::set(&GroupEntry::released, any_id<Term>()),
+        rc::gen::set(&GroupEntry::released, any_term()),
         rc::gen::set(&GroupEntry::successor, any_id<NodeId>()),
         rc::gen::set(&GroupEntry::announced));
     return rc::gen::map(drawn, [](GroupEntry entry) {
