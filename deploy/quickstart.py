@@ -34,7 +34,7 @@ def title(text):
 
 def indented(text):
     for line in text.rstrip().splitlines():
-        say(f"    {line}")
+        say(f"    {line}".rstrip())
 
 
 class Show:
@@ -89,6 +89,11 @@ class Show:
             return next((n for n in names if self.cluster.agents[n].state() == "leader"), None)
         return wait_for(leads, f"one of {', '.join(names)} takes over", timeout, lab=self.lab)
 
+    def healthy(self, seen_from):
+        """Whether no node is demoted any more: a cut-off router has lost its backends, too."""
+        nodes = self.cluster.agents[seen_from].status()["nodes"].values()
+        return all(node["demotion"] == 0 for node in nodes)
+
     def expect(self, good, text):
         self.ok &= bool(good)
         say(f"  {'ok  ' if good else 'FAIL'}  {text}")
@@ -124,6 +129,7 @@ def run(show):
     show.lab.heal()
     name = show.cluster.wait_settled()
     show.expect(name == successor, f"{name} still leads, {leader} follows")
+    wait_for(lambda: show.healthy(successor), "every node is healthy again", 20, lab=show.lab)
 
     title(f"hamr history, on {successor}")
     indented(agent.hamr("history").stdout)

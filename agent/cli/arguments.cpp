@@ -129,7 +129,12 @@ int run_command_line(std::span<const Command> commands, const std::vector<std::s
                 continue;
             }
             Taken taken = take_option(known, words, at);
-            if (!taken.error.empty()) return usage_error(taken.error, "see hamr --help");
+            if (!taken.error.empty()) {
+                return usage_error(taken.error,
+                                   command == nullptr
+                                       ? "see hamr --help"
+                                       : "see hamr " + std::string(command->name) + " --help");
+            }
             invocation.options[taken.name] = taken.value;
         } else if (command == nullptr && word != "help") {
             const auto found = std::find_if(commands.begin(), commands.end(),

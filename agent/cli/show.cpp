@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/cli/show.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string_view>
@@ -41,20 +42,73 @@ std::string underscores_to_blanks(std::string_view word) {
     return text;
 }
 
-std::string show_leader(const Status& status, const GroupStatus& group, const Paint& paint) {
-    if (!group.leader) return paint(Tone::bad, "NOBODY") + ", term " + std::to_string(group.term);
-    std::string text = paint(Tone::good, printable(*group.leader));
-    if (*group.leader == status.node) text += " (this node)";
-    return text + ", term " + std::to_string(group.term);
+const NodeStatus* find_node(const Status& status, std::string_view name) {
+    for (const NodeStatus& node : status.nodes) {
+        if (node.name == name) return &node;
+    }
+    return nullptr;
 }
 
-std::string show_lease(const GroupStatus& group) {
+bool is_witness(const Status& status) {
+    const NodeStatus* self = find_node(status, status.node);
+    return self != nullptr && self->role == NodeRole::witness;
+}
+
+std::size_t voters_in_reach(const Status& status) {
+    return static_cast<std::size_t>(
+        std::count_if(status.nodes.begin(), status.nodes.end(),
+                      [](const NodeStatus& node) { return node.state == NodeState::alive; }));
+}
+
+bool in_minority(const Status& status, const GroupStatus& group) {
+    return status.quorum == "majority" && voters_in_reach(status) < group.needed;
+}
+
+std::string with_milliseconds(std::string time) {
+    if (time.size() == 20) time.insert(19, ".000");
+    return time;
+}
+
+std::string show_leader(const Status& status, const GroupStatus& group, const Paint& paint) {
+    const std::string term = ", term " + std::to_string(group.term);
+    if (!group.leader) {
+        // On the losing side of a partition another node may well lead.
+        const bool unsure = in_minority(status, group);
+        return paint(Tone::bad, "NOBODY") + (unsure ? " that this node hears" : "") + term;
+    }
+    std::string text = paint(Tone::good, printable(*group.leader));
+    if (*group.leader == status.node) text += " (this node)";
+    text += term;
+    const NodeStatus* leader = find_node(status, *group.leader);
+    if (leader == nullptr) return text;
+    if (leader->state != NodeState::alive) text += ", " + paint(Tone::bad, "silent");
+    if (leader->demotion > 0) {
+        text += ", " + paint(Tone::warn, "demoted by " + std::to_string(leader->demotion));
+    }
+    return text;
+}
+
+/// Why there is no leader, as far as this node can tell.
+std::string why_nobody(const Status& status, const GroupStatus& group) {
+    if (group.state == GroupState::starting) {
+        return "this agent has just started; it neither votes nor stands for 3 s at most";
+    }
+    if (in_minority(status, group)) {
+        return std::to_string(voters_in_reach(status)) + " of " +
+               count(status.nodes.size(), "voter") + " in reach, " + std::to_string(group.needed) +
+               " needed: look at the silent nodes";
+    }
+    return "an election is under way; if this lasts, see `hamr history`";
+}
+
+std::string show_lease(const Status& status, const GroupStatus& group, const Paint& paint) {
     std::string text;
     if (group.lease_ms) text = show_ms(*group.lease_ms) + " left";
-    if (group.votes) {
-        text += (text.empty() ? "" : ", ") + count(*group.votes, "vote") + ", " +
-                std::to_string(group.needed) + " needed";
-    }
+    if (status.quorum == "none") return text.empty() ? text : text + "; nobody is asked for votes";
+    if (!group.votes) return text;
+    text += (text.empty() ? "" : ", ") + count(*group.votes, "vote") + ", " +
+            std::to_string(group.needed) + " needed";
+    if (*group.votes <= group.needed) text += ": " + paint(Tone::warn, "none to spare");
     return text;
 }
 
@@ -63,15 +117,20 @@ std::string show_group(const Status& status, const GroupStatus& group, WallTime 
     std::string text = "\n" + paint(Tone::strong, "group " + printable(group.name)) + "\n";
     text += line("address", paint(Tone::strong, printable(join(group.addresses))));
     text += line("leader", show_leader(status, group, paint));
-    const bool plain = group.state == GroupState::leader || group.state == GroupState::follower;
+    const bool plain = group.state == GroupState::leader || group.state == GroupState::follower ||
+                       group.state == GroupState::witness;
     text += line("this node", paint(plain ? Tone::plain : Tone::warn, to_string(group.state)));
     if (group.since) {
         std::string since = format_time(*group.since);
         if (now >= *group.since) since += " (" + show_age(now - *group.since) + " ago)";
         text += line("since", since);
     }
-    if (!group.reason.empty()) text += line("reason", printable(group.reason));
-    const std::string lease = show_lease(group);
+    if (!group.leader) {
+        text += line("reason", why_nobody(status, group));
+    } else if (!group.reason.empty()) {
+        text += line("reason", printable(group.reason));
+    }
+    const std::string lease = show_lease(status, group, paint);
     if (!lease.empty()) text += line("lease", lease);
     return text;
 }
@@ -87,14 +146,14 @@ std::string show_nodes(const Status& status, const Paint& paint) {
         } else if (node.last_heard_ms) {
             heard = show_ms(*node.last_heard_ms) + " ago";
         }
-        rows.push_back(
-            {{node.name},
-             {std::string(to_string(node.role))},
-             {underscores_to_blanks(to_string(node.state)),
-              node.state == NodeState::alive ? Tone::good : Tone::bad},
-             {std::to_string(node.demotion), node.demotion == 0 ? Tone::plain : Tone::warn},
-             {heard},
-             {node.drained ? "drained" : "", Tone::warn}});
+        rows.push_back({{node.name},
+                        {std::string(to_string(node.role))},
+                        {underscores_to_blanks(to_string(node.state)),
+                         node.state == NodeState::alive ? Tone::good : Tone::bad},
+                        {node.state == NodeState::never_heard ? "-" : std::to_string(node.demotion),
+                         node.demotion == 0 ? Tone::plain : Tone::warn},
+                        {heard},
+                        {node.drained ? "drained" : "", Tone::warn}});
     }
     return table(rows, paint, "  ");
 }
@@ -106,6 +165,7 @@ std::string show_router(const RouterStatus& router, const Paint& paint) {
     std::string text = "\n" + paint(Tone::strong, "router " + printable(router.kind)) + "\n";
     text +=
         line("state", paint(tone, to_string(router.state)) + ", " + count(router.flows, "flow"));
+    if (!router.reason.empty()) text += line("reason", printable(router.reason));
     if (router.backends.empty()) return text;
     std::vector<std::vector<Cell>> rows{{{"backend"}, {"role"}, {"state"}, {"topology"}, {""}}};
     for (const BackendStatus& backend : router.backends) {
@@ -121,15 +181,65 @@ std::string show_router(const RouterStatus& router, const Paint& paint) {
     return text + table(rows, paint, "  ");
 }
 
+std::string_view meaning(std::string_view reason) {
+    if (reason == "bad_signature") return "signed with a key that is not in this node's key file";
+    if (reason == "wrong_cluster") return "of another cluster on the same port";
+    if (reason == "unknown_node") return "from a node that is not in this node's configuration";
+    if (reason == "replayed") return "heard before: sent again by somebody";
+    if (reason == "malformed") return "not understood: of another version, or of something else";
+    return {};
+}
+
 std::string show_drops(const Status& status, const Paint& paint) {
-    std::vector<std::string> drops;
+    std::vector<std::vector<Cell>> rows{{{"dropped frames"}, {"number"}, {""}}};
     for (const auto& [reason, number] : status.drops) {
-        if (number != 0) {
-            drops.push_back(std::to_string(number) + " " + underscores_to_blanks(reason));
+        if (number == 0) continue;
+        rows.push_back({{underscores_to_blanks(reason), Tone::warn},
+                        {std::to_string(number)},
+                        {std::string(meaning(reason))}});
+    }
+    return rows.size() == 1 ? std::string() : "\n" + table(rows, paint, "  ");
+}
+
+/// What is not as it should be, in a few words each, the worst first.
+std::vector<std::string> problems(const Status& status) {
+    std::vector<std::string> found;
+    const bool several = status.groups.size() > 1;
+    for (const GroupStatus& group : status.groups) {
+        const std::string of = several ? "group " + group.name + ": " : "";
+        if (!group.leader) {
+            found.push_back(of + (in_minority(status, group) ? "no leader heard" : "nobody leads"));
+            continue;
+        }
+        const NodeStatus* leader = find_node(status, *group.leader);
+        if (leader != nullptr && leader->demotion > 0) {
+            found.push_back(of + "leader " + leader->name + " demoted");
         }
     }
-    if (drops.empty()) return {};
-    return "\n" + paint(Tone::warn, "dropped frames: " + printable(join(drops))) + "\n";
+    for (const NodeStatus& node : status.nodes) {
+        if (node.state != NodeState::alive) {
+            found.push_back(node.name + " " + underscores_to_blanks(to_string(node.state)));
+        }
+    }
+    const RouterState router = status.router.state;
+    if (router == RouterState::failed || router == RouterState::degraded) {
+        found.push_back("router " + std::string(to_string(router)));
+    }
+    if (!status.warnings.empty()) {
+        found.push_back(count(status.warnings.size(), "warning") + " below");
+    }
+    return found;
+}
+
+std::string show_header(const Status& status, const Paint& paint) {
+    std::string text = "cluster " + paint(Tone::strong, printable(status.cluster)) +
+                       ", seen from " + paint(Tone::strong, printable(status.node)) + ", quorum " +
+                       printable(status.quorum);
+    const std::vector<std::string> found = problems(status);
+    if (found.empty()) return text + ": " + paint(Tone::good, "all is well") + "\n";
+    std::string list;
+    for (const std::string& each : found) list += (list.empty() ? "" : "; ") + each;
+    return text + "\n" + paint(Tone::bad, wrap("not well: " + printable(list), "  ")) + "\n";
 }
 
 }  // namespace
@@ -154,51 +264,60 @@ std::string show_ms(double ms) {
 }
 
 std::string show_status(const Status& status, WallTime now, const Paint& paint) {
-    std::string text = "cluster " + paint(Tone::strong, printable(status.cluster)) +
-                       ", seen from " + paint(Tone::strong, printable(status.node)) + ", quorum " +
-                       printable(status.quorum) + "\n";
+    std::string text = show_header(status, paint);
     for (const GroupStatus& group : status.groups) text += show_group(status, group, now, paint);
     text += "\n" + show_nodes(status, paint);
-    text += show_router(status.router, paint);
+    if (!is_witness(status)) text += show_router(status.router, paint);
     text += show_drops(status, paint);
     for (const Warning& warning : status.warnings) {
-        text += "\n" + paint(Tone::bad, "WARNING: ") + printable(warning.what) + "\n";
-        if (!warning.remedy.empty()) text += "  what to do: " + printable(warning.remedy) + "\n";
+        const std::string what = wrap("WARNING: " + printable(warning.what), "  ");
+        text += "\n" + paint(Tone::bad, what.substr(0, 8)) + what.substr(8) + "\n";
+        if (!warning.remedy.empty()) {
+            text += wrap("  what to do: " + printable(warning.remedy), "    ") + "\n";
+        }
     }
     return text;
 }
 
 std::string show_history(const std::vector<HistoryEntry>& history, const Paint& paint) {
     if (history.empty()) return "nothing has happened yet\n";
-    std::vector<std::vector<Cell>> rows{
-        {{"time"}, {"group"}, {"node"}, {"state"}, {"term"}, {"reason"}, {"stages"}}};
+    const bool several = std::any_of(
+        history.begin(), history.end(),
+        [&](const HistoryEntry& entry) { return entry.group != history.front().group; });
+    std::vector<std::vector<Cell>> rows;
+    const auto add = [&](std::vector<Cell> row, Cell group) {
+        if (several) row.insert(row.begin() + 1, std::move(group));
+        rows.push_back(std::move(row));
+    };
+    add({{"time"}, {"node"}, {"state"}, {"term"}, {"reason"}}, {"group"});
     for (const HistoryEntry& entry : history) {
         std::vector<std::string> stages;
         for (const auto& [stage, ms] : entry.stages_ms) {
             stages.push_back(underscores_to_blanks(stage) + " " + show_ms(ms));
         }
-        rows.push_back({{format_time(entry.time)},
-                        {entry.group},
-                        {entry.node},
-                        {entry.from == entry.to ? entry.to : entry.from + " -> " + entry.to,
-                         entry.to == "leader" ? Tone::strong : Tone::plain},
-                        {std::to_string(entry.term)},
-                        {entry.reason},
-                        {join(stages), Tone::dim}});
+        const bool event = entry.from == entry.to;
+        add({{with_milliseconds(format_time(entry.time))},
+             {entry.node},
+             {event ? entry.to : entry.from + " -> " + entry.to,
+              !event && entry.to == "leader" ? Tone::strong : Tone::plain},
+             {event && entry.term == 0 ? "-" : std::to_string(entry.term)},
+             {entry.reason + (stages.empty() ? "" : " (" + join(stages) + ")")}},
+            {entry.group});
     }
     return table(rows, paint, "");
 }
 
 std::string show_failover(const FailoverAnswer& answer) {
+    if (answer.moves.empty()) return answer.message.empty() ? "" : printable(answer.message) + "\n";
     std::string text;
-    if (!answer.message.empty()) text = printable(answer.message) + "\n";
     for (const Move& move : answer.moves) {
-        text += "  " + printable(move.group) + ": ";
+        text += "group " + printable(move.group) + ": ";
         if (move.from == move.to) {
             text += printable(move.to) + " leads already\n";
         } else {
-            text += printable(move.from.empty() ? "nobody" : move.from) + " -> " +
-                    printable(move.to) + " in " + show_ms(move.ms) + "\n";
+            text += printable(move.to) + " leads (" +
+                    (move.from.empty() ? "nobody" : printable(move.from)) +
+                    " before), announced after " + show_ms(move.ms) + "\n";
         }
     }
     return text;

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-// Status and history as pages for people. Who leads stands at the top, what needs a hand at the
-// bottom, next to the prompt.
+// Status and history as pages for people, 80 columns wide where names allow it. What is not well
+// stands in a few words at the top, with what to do about it at the bottom, next to the prompt.
 
 namespace hamr::cli {
 

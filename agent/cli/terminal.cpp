@@ -92,6 +92,26 @@ std::string table(const std::vector<std::vector<Cell>>& rows, const Paint& paint
     return text;
 }
 
+std::string wrap(std::string_view text, std::string_view indent, std::size_t columns) {
+    std::string result;
+    std::size_t filled = 0;
+    while (!text.empty()) {
+        const std::size_t lead = std::min(text.find_first_not_of(' '), text.size());
+        const std::size_t end = std::min(text.find(' ', lead), text.size());
+        const std::string_view word = text.substr(0, end);  // with the blanks before it
+        text.remove_prefix(end);
+        if (filled > 0 && filled + width(word) > columns) {
+            result += "\n" + std::string(indent);
+            result += word.substr(lead);
+            filled = width(indent) + width(word.substr(lead));
+        } else {
+            result += word;
+            filled += width(word);
+        }
+    }
+    return result;
+}
+
 void print(std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,10 @@ struct Cell {
 /// `indent`. The first row is a heading. Makes cells printable.
 [[nodiscard]] std::string table(const std::vector<std::vector<Cell>>& rows, const Paint& paint,
                                 std::string_view indent);
+
+/// Lines of `columns` characters at most, broken at blanks; `indent` begins all but the first.
+[[nodiscard]] std::string wrap(std::string_view text, std::string_view indent,
+                               std::size_t columns = 80);
 
 void print(std::string_view text);
 /// "hamr: what" and an indented remedy, on standard error. Both are made printable.

@@ -103,6 +103,7 @@ json::value to_value(const RouterStatus& router) {
     return json::object{{"kind", router.kind},
                         {"state", to_string(router.state)},
                         {"flows", router.flows},
+                        {"reason", router.reason},
                         {"backends", std::move(backends)}};
 }
 
@@ -289,6 +290,7 @@ RouterStatus read_router(const json::value& value, std::string& error) {
     reader.text("kind", router.kind);
     reader.word("state", router_states, router.state);
     reader.number("flows", router.flows);
+    reader.text("reason", router.reason);
     reader.each_item("backends", [&](const json::value& item) {
         const Reader fields(item, "backend", error);
         BackendStatus& backend = router.backends.emplace_back();

@@ -70,6 +70,7 @@ struct RouterStatus {
     std::string kind;
     RouterState state = RouterState::off;
     std::uint64_t flows = 0;
+    std::string reason;  // why it is not serving; "" when it is
     std::vector<BackendStatus> backends;
 
     friend bool operator==(const RouterStatus&, const RouterStatus&) = default;

@@ -8,10 +8,10 @@
 
 namespace hamr::daemon {
 
-HostSettings::HostSettings(const config::Config& config, std::string record)
+HostSettings::HostSettings(const config::Config& config, std::string record, std::string root)
     : config_(config),
       routes_(config.router.kind == config::RouterKind::embedded),
-      store_(std::move(record)) {}
+      store_(std::move(record), std::move(root)) {}
 
 Result<> HostSettings::restore() {
     const auto restored = store_.restore();

@@ -17,7 +17,8 @@ namespace hamr::daemon {
 
 class HostSettings {
   public:
-    HostSettings(const config::Config& config, std::string record);
+    /// `record` keeps the originals; `root` is for tests.
+    HostSettings(const config::Config& config, std::string record, std::string root = "/proc/sys");
 
     /// Puts back what a crash, or this process, left.
     [[nodiscard]] Result<> restore();

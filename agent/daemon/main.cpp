@@ -12,10 +12,12 @@
 #include "agent/daemon/options.hpp"
 #include "agent/daemon/pulse.hpp"
 #include "agent/daemon/translate.hpp"
+#include "agent/daemon/warnings.hpp"
 #include "agent/daemon/work.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -53,10 +55,8 @@ struct Inputs {
 Result<Inputs> read_inputs(const Options& options) {
     Inputs inputs;
     config::Loaded loaded = config::load(options.config);
+    inputs.warnings = config_warnings(loaded);
     inputs.config = std::move(loaded.config);
-    for (const config::Problem& warning : loaded.warnings) {
-        inputs.warnings.push_back({warning.to_string(), "see docs/configuration.md"});
-    }
     inputs.keys = config::load_keys(inputs.config.key_file);
     const config::Monitor& monitor = inputs.config.router.monitor;
     if (!monitor.password_file.empty()) {
@@ -65,11 +65,6 @@ Result<Inputs> read_inputs(const Options& options) {
     const auto self = config::find_self(inputs.config, options.node, local_addresses());
     if (!self) return tl::unexpected(self.error());
     inputs.self = *self;
-    if (inputs.config.effective_mode() == config::Mode::none) {
-        inputs.warnings.push_back(
-            {"quorum none: a network that is cut in two makes two leaders with one address",
-             "add a third voter (a witness is enough) and set quorum: majority"});
-    }
     return inputs;
 }
 
@@ -98,6 +93,12 @@ Result<> guard_links(vip::Gate& gate) {
     }
     ::if_freenameindex(list);
     return result;
+}
+
+void log_warnings(const std::vector<control::Warning>& warnings) {
+    for (const control::Warning& warning : warnings) {
+        spdlog::warn("warning what=\"{}\" remedy=\"{}\"", warning.what, warning.remedy);
+    }
 }
 
 /// Nothing has been started, so the gate goes again; unless an address that an earlier life of the
@@ -151,6 +152,8 @@ int serve(const Options& options, Inputs inputs) {
                  control::version(), inputs.config.cluster, self.name,
                  config::to_string(inputs.config.effective_mode()),
                  to_ms(inputs.config.heartbeat.interval), inputs.config.heartbeat.misses);
+    log_warnings(inputs.warnings);
+    log_warnings(absent_addresses(self, local_addresses()));
     std::thread worker([&work] { work.run(); });
     std::vector<control::Warning> unused;
     raise_priority(unused);
@@ -170,6 +173,8 @@ int run(int argc, char** argv) {
     if (options.cleanup) return clean_up(options.config, options.socket);
     open_log();
     ignore_sigpipe();
+    // The habit of sending it for a reload must not end the agent without a handover.
+    std::signal(SIGHUP, SIG_IGN);
     try {
         auto inputs = read_inputs(options);
         if (!inputs) return refuse(cli::exit_config, inputs.error().message());

@@ -14,7 +14,8 @@ namespace hamr::daemon {
 namespace {
 
 constexpr const char* help =
-    "usage: hamrd [--config FILE] [--node NAME] [--socket PATH] [--cleanup]\n"
+    "usage: hamrd [--config FILE] [--node NAME] [--socket PATH]\n"
+    "       hamrd --cleanup [--config FILE] [--socket PATH]\n"
     "\n"
     "The agent of one host: elects a leader with its peers, holds the floating address\n"
     "while it leads, and routes what arrives there. Talk to it with `hamr`.\n"
@@ -22,13 +23,16 @@ constexpr const char* help =
     "  --config FILE   the cluster's configuration (default %s)\n"
     "  --node NAME     which of its nodes this host is (default: the one with an address\n"
     "                  of this host)\n"
-    "  --socket PATH   where `hamr` finds the agent (default %s)\n"
+    "  --socket PATH   where `hamr` finds the agent (default %s);\n"
+    "                  history and original settings are kept in its directory\n"
     "  --cleanup       take away what a dead agent left (addresses, rules, settings, gate)\n"
     "                  and exit\n"
-    "  --version, --help\n"
+    "  --version       print the version and exit\n"
+    "  --help          print this and exit\n"
     "\n"
-    "Exit codes: 0 done, 1 failed, 2 usage, 71 the kernel lacks something, 77 no permission,\n"
-    "78 configuration error. hamrd(8), hamr.yaml(5).\n";
+    "Exit codes: 0 done, 1 failed, 2 usage, 71 the kernel lacks something,\n"
+    "77 no permission, 78 configuration error.\n"
+    "Manual: hamrd(8), hamr(1), hamr.yaml(5).\n";
 
 }  // namespace
 
@@ -49,7 +53,7 @@ ParsedOptions parse_options(int argc, char** argv) {
         return parsed;
     };
     for (;;) {
-        const int found = ::getopt_long(argc, argv, "", known.data(), nullptr);
+        const int found = ::getopt_long(argc, argv, ":", known.data(), nullptr);
         if (found == -1) break;
         switch (found) {
             case 'c':
@@ -70,9 +74,13 @@ ParsedOptions parse_options(int argc, char** argv) {
             case 'h':
                 std::printf(help, control::default_config, control::default_socket);
                 return end_with(cli::exit_done);
-            default:
-                std::fprintf(stderr, "try `hamrd --help`\n");
+            default: {
+                const bool missing = found == ':';
+                std::fprintf(stderr, "hamrd: %s %s; try `hamrd --help`\n",
+                             missing ? "a value is missing after" : "unknown option",
+                             argv[optind - 1]);
                 return end_with(cli::exit_usage);
+            }
         }
     }
     if (optind < argc) {

@@ -208,6 +208,8 @@ void Pulse::check_readiness() {
 
 void Pulse::report_health(BootTime now) {
     const health::Verdict verdict = health_.verdict();
+    if (verdict.demotion != told_demotion_) listener_.demoted(verdict.demotion, verdict.reason);
+    told_demotion_ = verdict.demotion;
     election_.health(now, {verdict.demotion, verdict.begun_at, verdict.urgent, verdict.reason});
     settle(now);
 }

@@ -56,6 +56,8 @@ struct Listener {
         failover_done;
     std::function<void(vip::InterfaceIndex index)> gate_wanted;
     std::function<void(vip::Links links)> links_changed;
+    /// This node's demotion has changed.
+    std::function<void(std::uint32_t demotion, std::string reason)> demoted;
     std::function<void(std::string what)> trouble;
     /// After stop(): every address is gone (or the time for it is over).
     std::function<void()> stopped;
@@ -119,6 +121,7 @@ class Pulse {
     boost::asio::steady_timer alarm_;
     BootTime alarm_at_ = never;
     health::Sources health_;
+    std::uint32_t told_demotion_ = 0;
     std::vector<std::byte> buffer_;
     std::vector<election::Term> terms_;  // by group: the term led, 0 when not leading
     std::vector<BootTime> led_since_;    // by group

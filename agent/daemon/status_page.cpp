@@ -69,7 +69,7 @@ void show_nodes(const PulseStatus& pulse, control::Status& status) {
         status.warnings.push_back(
             {"this node is demoted by " + std::to_string(pulse.health.demotion) + ": " +
                  pulse.health.reason,
-             "mend the cause; leadership prefers healthier nodes until then"});
+             "mend the cause; until then a healthier node leads, if there is one"});
     }
 }
 
@@ -101,6 +101,7 @@ void show_router(const RouterService& router, control::Status& status) {
             break;
     }
     status.router.flows = router.flows();
+    status.router.reason = verdict.reason;
     for (const router::Warning& warning : verdict.warnings) {
         status.warnings.push_back({warning.what, warning.remedy});
     }

@@ -3,8 +3,10 @@
 
 #include "agent/control/version.hpp"
 #include "agent/daemon/failover_words.hpp"
+#include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/log.hpp"
 #include "agent/daemon/status_page.hpp"
+#include "agent/daemon/warnings.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -78,6 +80,11 @@ Listener Work::listener() {
     listener.links_changed = [this, here](vip::Links links) {
         here([this, links = std::move(links)] { apply_settings(links); });
     };
+    listener.demoted = [this, here](std::uint32_t demotion, std::string reason) {
+        here([demotion, reason = std::move(reason)] {
+            spdlog::info("health demotion={} reason=\"{}\"", demotion, reason);
+        });
+    };
     listener.trouble = [this, here](std::string what) {
         here([what = std::move(what)] { spdlog::error("{}", what); });
     };
@@ -114,8 +121,7 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
         case vip::Notice::left_deleted:
         case vip::Notice::request_failed:
         case vip::Notice::foreign_claim:
-            trouble(key, report.text,
-                    "see the log of hamrd; it goes on by itself once this is mended");
+            trouble(key, report.text, std::string(remedy(report.notice)));
             break;
         case vip::Notice::ready:
         case vip::Notice::carrier_back:
@@ -284,6 +290,10 @@ control::Status Work::status() {
     status.router.kind = std::string(config::to_string(config_.router.kind));
     status.router.state = control::RouterState::off;
     for (const auto& [key, warning] : troubles_) status.warnings.push_back(warning);
+    for (const control::Warning& warning :
+         absent_addresses(*config_.find_node(options_.node), local_addresses())) {
+        status.warnings.push_back(warning);
+    }
     if (router_) show_router(*router_, status);
     if (const auto pulse = ask_pulse()) {
         show_pulse(config_, *pulse, status);

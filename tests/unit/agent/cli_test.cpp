@@ -121,7 +121,7 @@ TEST_F(WithAgent, HistoryForPeopleAndPrograms) {
 TEST_F(WithAgent, FailoverThatIsDone) {
     const Ran moved = run({"--socket", socket, "failover", "--to", "router2", "--force"});
     EXPECT_EQ(moved.code, 0);
-    EXPECT_EQ(moved.out, "router2 leads\n  default: router1 -> router2 in 1.8 ms\n");
+    EXPECT_EQ(moved.out, "group default: router2 leads (router1 before), announced after 1.8 ms\n");
     const Ran already = run({"--socket", socket, "failover", "--to=router1", "--group", "default"});
     EXPECT_EQ(already.code, 0);
     EXPECT_EQ(already.out, "router1 leads already\n");

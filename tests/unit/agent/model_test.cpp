@@ -52,7 +52,7 @@ TEST(StatusJson, IsTheTextOfTheDesign) {
         R"("nodes":{"router1":{"role":"router","state":"alive","demotion":0,"last_heard_ms":0,)"
         R"("drained":false},"router2":{"role":"router","state":"silent","demotion":10,)"
         R"("last_heard_ms":4210.5,"drained":true}},)"
-        R"("router":{"kind":"embedded","state":"degraded","flows":812,"backends":[{)"
+        R"("router":{"kind":"embedded","state":"degraded","flows":812,"reason":"no secondary: ro leads to the primary","backends":[{)"
         R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
         R"("note":""}]},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
         R"("unknown_node":0,"malformed":0},)"

@@ -44,6 +44,7 @@ inline control::Status sample_status() {
         "embedded",
         RouterState::degraded,
         812,
+        "no secondary: ro leads to the primary",
         {{"192.0.2.21:3306", BackendRole::primary, BackendState::up, "replication", ""},
          {"192.0.2.22:3306", BackendRole::unknown, BackendState::down, "", "connection refused"}}};
     status.drops = {{"bad_signature", 12},
