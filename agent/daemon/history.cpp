@@ -3,9 +3,11 @@
 
 #include "agent/control/json.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 namespace hamr::daemon {
@@ -16,7 +18,7 @@ History::History(std::string path) : path_(std::move(path)) {
         // One array of one entry per line: what the control API would say of it.
         const auto parsed = control::parse_history(line);
         if (!parsed) continue;
-        for (const control::HistoryEntry& entry : *parsed) entries_.push_back(entry);
+        for (const control::HistoryEntry& entry : *parsed) restore(entry);
         while (entries_.size() > most) entries_.pop_front();
     }
     if (!entries_.empty()) rewrite();
@@ -33,12 +35,26 @@ void History::add_stages(const std::string& node, const std::string& group, cons
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
         if (entry->node != node || entry->group != group || entry->to != "leader") continue;
         entry->stages_ms.emplace_back(stage, milliseconds);
+        append(*entry);
         return;
     }
 }
 
 std::vector<control::HistoryEntry> History::all() const {
     return {entries_.begin(), entries_.end()};
+}
+
+void History::restore(const control::HistoryEntry& entry) {
+    // With its stages an entry was written again, soon after.
+    const auto recent = std::min<std::ptrdiff_t>(std::ssize(entries_), 16);
+    for (auto known = entries_.end() - recent; known != entries_.end(); ++known) {
+        control::HistoryEntry other = *known;
+        other.stages_ms = entry.stages_ms;
+        if (other != entry) continue;
+        *known = std::move(other);
+        return;
+    }
+    entries_.push_back(entry);
 }
 
 void History::append(const control::HistoryEntry& entry) {

@@ -32,6 +32,7 @@ class History {
     [[nodiscard]] const std::string& failure() const { return failure_; }
 
   private:
+    void restore(const control::HistoryEntry& entry);
     void append(const control::HistoryEntry& entry);
     void rewrite();
 

@@ -97,7 +97,7 @@ Result<> guard_links(vip::Gate& gate) {
 
 void log_warnings(const std::vector<control::Warning>& warnings) {
     for (const control::Warning& warning : warnings) {
-        spdlog::warn("warning what=\"{}\" remedy=\"{}\"", warning.what, warning.remedy);
+        spdlog::warn("what=\"{}\" remedy=\"{}\"", warning.what, warning.remedy);
     }
 }
 

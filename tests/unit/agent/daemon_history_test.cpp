@@ -92,6 +92,24 @@ TEST(History, StagesGoToTheNewestLeadershipOfTheNode) {
     EXPECT_THAT(all[3].stages_ms, IsEmpty());
 }
 
+TEST(History, StagesOutliveTheAgentAndDoubleNothing) {
+    const test::TempDir dir;
+    const std::string path = dir.path("history.jsonl");
+    std::vector<control::HistoryEntry> before;
+    {
+        History history(path);
+        history.add(entry(1));
+        history.add(entry(2));
+        history.add_stages("router1", "default", "elected", 0.25);
+        history.add(entry(3, "follower"));
+        history.add_stages("router1", "default", "announced", 0.5);
+        before = history.all();
+        ASSERT_THAT(before[1].stages_ms, SizeIs(2));
+    }
+    EXPECT_EQ(History(path).all(), before);
+    EXPECT_EQ(lines(path), 3U);
+}
+
 TEST(History, SaysWhyTheFileCannotBeWrittenAndGoesOn) {
     const test::TempDir dir;
     History history(dir.path("no-such-directory/history.jsonl"));
