@@ -145,17 +145,19 @@ const Command commands[] = {
     {"status",
      "",
      "who leads, since when and why; nodes, router, warnings",
-     "Shows what the agent of this host knows: for every group its address, who leads it, since\n"
-     "when and why; every node with its state and demotion (0 is fully healthy); the router with\n"
-     "its backends; dropped frames; and warnings with what to do about them.",
+     "Shows what the agent of this host knows: whether all is well; for every group its\n"
+     "address, who leads it, since when and why; every node with its state and demotion\n"
+     "(0 is fully healthy); the router with its backends; dropped frames; and warnings\n"
+     "with what to do about them. Times are UTC.",
      {json_option},
      run_status},
     {"failover",
      "",
-     "hand leadership to another node, without losing packets",
-     "Moves leadership to NODE, or to the best peer, for all groups or only for GROUP. Works from\n"
-     "any router node and returns when the successor has announced the address. A target that is\n"
-     "worse than the leader is refused without --force; one that leads already is a success.",
+     "hand leadership to another node",
+     "Moves leadership to NODE, or to the best peer, for all groups or only for GROUP.\n"
+     "Works from any router node and returns when the successor has announced the\n"
+     "address. A target that is worse than the leader is refused without --force; one\n"
+     "that leads already is a success.",
      {{"--to", "NODE", "who shall lead (default: the best peer)"},
       {"--group", "GROUP", "only this group (default: all)"},
       {"--force", "", "even if NODE is worse than the leader"}},
@@ -163,15 +165,17 @@ const Command commands[] = {
     {"history",
      "",
      "every move of leadership, with its reason",
-     "Lists the moves of leadership that this host's agent remembers, oldest first. Times are UTC.",
+     "Lists the moves of leadership, and what happened to the address, as this host's\n"
+     "agent remembers them, oldest first. Times are UTC.",
      {json_option},
      run_history},
     {"check",
      "FILE",
      "judge a configuration file, without an agent",
-     "Reads FILE and prints every problem as FILE:LINE:COLUMN: message. It judges the file alone,\n"
-     "on any machine: keys, passwords, interfaces and addresses are not looked at.\n"
-     "Exit code 0 when the file is good, 78 when not. Warnings do not change the exit code.",
+     "Reads FILE and prints every problem as FILE:LINE:COLUMN: message. It judges the\n"
+     "file alone, on any machine: keys, passwords, interfaces and addresses are not\n"
+     "looked at. Exit code 0 when the file is good, 78 when not. Warnings do not change\n"
+     "the exit code.",
      {},
      run_check},
     {"keygen",
@@ -179,8 +183,9 @@ const Command commands[] = {
      "make a new key line for the key file",
      "Prints one line, KEYID BASE64, with 32 random bytes. Make a key file with\n\n"
      "  (umask 077; hamr keygen > /etc/hamr/hamr.key)\n\n"
-     "and copy it to every node. To change keys without a pause, append the new line to the file\n"
-     "on every node first; then make it the first line on every node; then remove the old one.",
+     "and copy it to every node. To change keys, append the new line to the file\n"
+     "on every node first; then make it the first line on every node; then remove the\n"
+     "old one. hamrd reads files only when it starts: restart it after each step.",
      {},
      run_keygen},
     {"version",

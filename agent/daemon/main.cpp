@@ -58,13 +58,15 @@ Result<Inputs> read_inputs(const Options& options) {
     inputs.warnings = config_warnings(loaded);
     inputs.config = std::move(loaded.config);
     inputs.keys = config::load_keys(inputs.config.key_file);
-    const config::Monitor& monitor = inputs.config.router.monitor;
-    if (!monitor.password_file.empty()) {
-        inputs.monitor_password = config::load_password(monitor.password_file);
-    }
     const auto self = config::find_self(inputs.config, options.node, local_addresses());
     if (!self) return tl::unexpected(self.error());
     inputs.self = *self;
+    // A witness asks no server, so nobody needs to put the password there.
+    const bool routes = inputs.config.nodes[*self].role == config::NodeRole::router;
+    const config::Monitor& monitor = inputs.config.router.monitor;
+    if (routes && !monitor.password_file.empty()) {
+        inputs.monitor_password = config::load_password(monitor.password_file);
+    }
     return inputs;
 }
 

@@ -91,7 +91,8 @@ key_file: /k
 quorum: none
 announce: {refresh: 30s}
 vips:
-  writes: {addresses: [192.0.2.100/24, 'fe80::100/64'], interface: eth0, prefer: [d, a], failback: true}
+  writes: {addresses: [192.0.2.100/24, 'fe80::100/64'], interface: eth0, prefer: [d, a],
+           failback: true}
   reads:
     addresses: 192.0.2.101/24
     failback: {after: 1.5m}

@@ -52,7 +52,8 @@ TEST(StatusJson, IsTheTextOfTheDesign) {
         R"("nodes":{"router1":{"role":"router","state":"alive","demotion":0,"last_heard_ms":0,)"
         R"("drained":false},"router2":{"role":"router","state":"silent","demotion":10,)"
         R"("last_heard_ms":4210.5,"drained":true}},)"
-        R"("router":{"kind":"embedded","state":"degraded","flows":812,"reason":"no secondary: ro leads to the primary","backends":[{)"
+        R"("router":{"kind":"embedded","state":"degraded","flows":812,)"
+        R"("reason":"no secondary: ro leads to the primary","backends":[{)"
         R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
         R"("note":""}]},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
         R"("unknown_node":0,"malformed":0},)"
@@ -68,9 +69,9 @@ TEST(StatusJson, UnknownIsNull) {
 }
 
 TEST(StatusJson, OfANewerAgentIsStillRead) {
-    const auto parsed = parse_status(
-        R"({"cluster":"c","node":"n","more":{"x":[1]},"groups":{"g":{"state":"dancing","term":1.0}},)"
-        R"("drops":{"new_reason":3}})");
+    const auto parsed = parse_status(R"({"cluster":"c","node":"n","more":{"x":[1]},)"
+                                     R"("groups":{"g":{"state":"dancing","term":1.0}},)"
+                                     R"("drops":{"new_reason":3}})");
     ASSERT_TRUE(parsed) << parsed.error().message();
     EXPECT_EQ(parsed->groups.at(0).term, 1U);
     EXPECT_EQ(parsed->drops.at("new_reason"), 3U);
