@@ -47,6 +47,9 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
     handled_release_ = entry.released;
     successor_ = entry.successor;
     hold_back_until_ = now + cluster_.lease();
+    if (phase_ == Phase::asking && successor_ != cluster_.self) {
+        enter(now, Phase::follower, "handover from " + peer.name, out);
+    }
     if (successor_ != cluster_.self || !eligible() || promised(now)) return;
     if (now < cluster_.listen_until) return;  // an old offer, perhaps: ask_at() comes back to it
     if (phase_ == Phase::follower || phase_ == Phase::asking) {
