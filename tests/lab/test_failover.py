@@ -140,8 +140,11 @@ class Handover(ClusterTest):
                 self.assertEqual(1, done.returncode)
                 self.assertIn("less healthy", done.stderr)
         self.assertEqual(1, self.times_led(leader))
+        # Forced, it leads, and stays so: a person has decided.
         self.agent(leader).failover("--to", other, "--force", check=False)
-        self.wait_for(lambda: self.times_led(other) == 1, "forced, it has led")
+        self.assertEqual((other, leader), self.settled())
+        let_pass(300)
+        self.assertEqual((other, leader), self.settled())
 
     def _set_link(self, name, state):
         run(["ip", "-n", self.lab.switch, "link", "set", "dev", f"{name}.eth1", state])
