@@ -194,7 +194,7 @@ std::vector<BackendView> Backends::view() const {
         view.address = server.address;
         view.role = role_of(i);
         view.state = state_of(server);
-        view.error = server.asked ? server.error : "not asked yet";
+        view.error = server.asked && !conflicting(i) ? server.error : why_not(i);
         view.version = server.version;
         view.latency = server.latency;
     }

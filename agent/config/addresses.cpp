@@ -126,7 +126,9 @@ std::optional<Endpoint> read_endpoint(Report& report, const Value& value, std::s
             "is not ADDRESS:PORT with a numeric address, as in 192.0.2.21:3306 or "
             "\"[2001:db8::21]:3306\"";
         if (const auto bare = IpAddress::parse(*text)) {
-            remedy = "has no port; write " + Endpoint{*bare, 3306}.to_string();
+            remedy = bare->is_v4() ? "has no port; write " + Endpoint{*bare, 3306}.to_string()
+                                   : "is an IPv6 address; with a port it is written as in "
+                                     "\"[2001:db8::21]:3306\"";
         }
         report.problem(value.place, said(path, *text) + remedy);
         return std::nullopt;

@@ -72,7 +72,7 @@ Config ConfigReader::read() {
     read_groups(top);
     read_router(top);
     read_announce(top);
-    refuse_later(top, "health", "checks of one's own");
+    refuse_later(top, "health", "a list of checks");
     refuse_later(top, "http", "the TCP listener");
     return std::move(config_);
 }

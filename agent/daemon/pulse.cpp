@@ -75,8 +75,9 @@ Result<> Pulse::open_all() {
     keeper_ = std::move(*keeper);
 
     auto transport = election_io::Transport::open(
-        io_, config_.own,
-        [this](Bytes datagram, const Endpoint&, int path) { received(datagram, path); });
+        io_, config_.own, [this](Bytes datagram, const Endpoint& source, int path) {
+            received(datagram, source, path);
+        });
     if (!transport) return tl::unexpected(transport.error());
     transport_ = std::move(*transport);
     return transport_->set_peers(config_.peers);
@@ -88,17 +89,17 @@ void Pulse::run() {
     io_.run();
 }
 
-void Pulse::received(Bytes datagram, int path) {
+void Pulse::received(Bytes datagram, const Endpoint& source, int path) {
     const BootTime now = BootClock::now();
     const auto frame = keyring_.open(datagram, cluster_);
     if (!frame) {
-        ++drops_[static_cast<std::size_t>(frame.error())];
+        drop(now, frame.error(), source);
         return;
     }
     const election::Received received = election_.receive(now, *frame, path);
     switch (received.verdict) {
         case election::Verdict::dropped:
-            ++drops_[static_cast<std::size_t>(received.reason)];
+            drop(now, received.reason, source);
             break;
         case election::Verdict::late:
             ++late_;
@@ -111,6 +112,14 @@ void Pulse::received(Bytes datagram, int path) {
             break;
     }
     settle(now);
+}
+
+void Pulse::drop(BootTime now, election::DropReason reason, const Endpoint& source) {
+    const auto index = static_cast<std::size_t>(reason);
+    ++drops_[index];
+    if (drops_[index] > 1 && now - drops_told_[index] < drop_notice_period) return;
+    drops_told_[index] = now;
+    listener_.dropped(reason, source, drops_[index]);
 }
 
 void Pulse::tick() {

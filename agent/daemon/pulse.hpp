@@ -58,7 +58,8 @@ struct Listener {
     std::function<void(vip::Links links)> links_changed;
     /// This node's demotion has changed.
     std::function<void(std::uint32_t demotion, std::string reason)> demoted;
-    std::function<void(std::string what)> trouble;
+    /// A frame was dropped, the `total`-th for this reason; told once per `drop_notice_period`.
+    std::function<void(election::DropReason reason, Endpoint source, std::uint64_t total)> dropped;
     /// After stop(): every address is gone (or the time for it is over).
     std::function<void()> stopped;
 };
@@ -76,6 +77,8 @@ struct PulseStatus {
 
 class Pulse {
   public:
+    static constexpr Duration drop_notice_period = std::chrono::seconds{10};
+
     /// Opens sockets; `gate` outlives the pulse and has one slot per group, in their order.
     static Result<std::unique_ptr<Pulse>> open(boost::asio::io_context& io, PulseConfig config,
                                                vip::Gate& gate, Listener listener);
@@ -98,7 +101,8 @@ class Pulse {
     Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener);
     Result<> open_all();
 
-    void received(Bytes datagram, int path);
+    void received(Bytes datagram, const Endpoint& source, int path);
+    void drop(BootTime now, election::DropReason reason, const Endpoint& source);
     void tick();
     /// Carries out what the election wants, updates the addresses, sets the alarm.
     void settle(BootTime now);
@@ -126,6 +130,7 @@ class Pulse {
     std::vector<election::Term> terms_;  // by group: the term led, 0 when not leading
     std::vector<BootTime> led_since_;    // by group
     std::array<std::uint64_t, election::drop_reasons> drops_{};
+    std::array<BootTime, election::drop_reasons> drops_told_{};
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;
     bool settling_ = false;

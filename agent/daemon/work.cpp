@@ -85,8 +85,11 @@ Listener Work::listener() {
             spdlog::info("health demotion={} reason=\"{}\"", demotion, reason);
         });
     };
-    listener.trouble = [this, here](std::string what) {
-        here([what = std::move(what)] { spdlog::error("{}", what); });
+    listener.dropped = [here](election::DropReason reason, Endpoint source, std::uint64_t total) {
+        here([reason, source, total] {
+            spdlog::warn("frame dropped reason={} from={} total={}", election::to_string(reason),
+                         source.to_string(), total);
+        });
     };
     listener.stopped = [this, here] { here([this] { io_.stop(); }); };
     return listener;
@@ -357,7 +360,13 @@ void Work::finish(const std::shared_ptr<Order>& order, std::string group,
         order->answer.remedy = answer.remedy;
     }
     if (--order->left > 0) return;
-    if (order->answer.outcome == control::Outcome::done) order->answer.message = answer.message;
+    if (order->answer.outcome == control::Outcome::done) {
+        order->answer.message = answer.message;
+    } else {
+        for (const control::Move& move : order->answer.moves) {
+            order->answer.message += "; group " + move.group + ": " + move.to + " leads";
+        }
+    }
     order->done(order->answer);
 }
 

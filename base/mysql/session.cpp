@@ -259,7 +259,7 @@ void Session::Impl::wait_for(int status) {
 /// Our time is up: libmariadb is told, so that it unwinds and frees what it holds.
 void Session::Impl::expire() {
     unwind();
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout_).count();
+    const auto ms = std::chrono::round<std::chrono::milliseconds>(timeout_).count();
     finish(Failure{FailureKind::timeout, 0, "timed out after " + std::to_string(ms) + " ms"});
 }
 

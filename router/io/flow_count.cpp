@@ -8,6 +8,7 @@
 #include <memory>
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 
 namespace hamr::router_io {
 
@@ -33,7 +34,8 @@ IpAddress original_destination(const nf_conntrack* entry) {
 
 int look(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
     auto& count = *static_cast<Count*>(data);
-    const bool translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0;
+    const bool translated = (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0 &&
+                            nfct_get_attr_u8(entry, ATTR_TCP_STATE) == TCP_CONNTRACK_ESTABLISHED;
     const IpAddress destination = original_destination(entry);
     const bool ours =
         std::find(count.vips.begin(), count.vips.end(), destination) != count.vips.end();

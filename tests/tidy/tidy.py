@@ -37,7 +37,8 @@ LAYERS = [
 
 # Pure libraries: no Asio, logging, sockets, kernel, threads, files, or randomness of their own.
 # vip/gate is the part of vip/io that talks to BPF.
-PURE = re.compile(r"(base/(?!mysql/(?!failure\.hpp))|(election|vip|health|router)/(?!io/|gate/)|tests/sim/)")
+PURE = re.compile(r"(base/(?!mysql/(?!failure\.hpp))|(election|vip|health|router)/(?!io/|gate/)"
+                  r"|tests/sim/)")
 BANNED_HEADERS = re.compile(
     r"boost/(asio|beast)|spdlog/|sys/|net/|netinet/|arpa/|linux/|netlink/|bpf/|libmnl/|libnftnl/"
     r"|libnetfilter|mariadb/|mysql|thread$|mutex$|shared_mutex$|condition_variable$|future$|atomic$"

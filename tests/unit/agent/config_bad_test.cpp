@@ -139,7 +139,7 @@ const Row file_rows[] = {
      {"f:3:11: key_file: \"hamr.key\" is not an absolute path; begin it with /"}},
     {"health_comes_later",
      with(6, "health: []"),
-     {"f:6:9: health: checks of one's own is not in this version; remove this setting"}},
+     {"f:6:9: health: a list of checks is not in this version; remove this setting"}},
     {"http_comes_later",
      with(6, "http: 0.0.0.0:8113"),
      {"f:6:7: http: the TCP listener is not in this version; remove this setting"}},
