@@ -50,6 +50,7 @@ void AddressKeeper::gated(vip::InterfaceIndex index, bool attached) {
         gated_.erase(index);
     }
     changed_ = true;
+    events_.changed();
 }
 
 void AddressKeeper::hold(std::size_t group, BootTime now) {
@@ -153,6 +154,11 @@ vip::Readiness AddressKeeper::readiness() const {
     for (const Entry& entry : entries_) {
         vip::Readiness readiness = entry.plan.readiness(links_);
         if (!readiness.ready) return readiness;
+        for (const IpPrefix& address : entry.plan.config().addresses) {
+            const auto index = vip::choose_interface(links_, entry.plan.config(), address);
+            if (!index || gated_.contains(*index)) continue;
+            return {false, "the gate does not stand on " + links_.find(*index)->seen.name};
+        }
     }
     return {true, {}};
 }

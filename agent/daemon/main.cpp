@@ -103,16 +103,24 @@ void log_warnings(const std::vector<control::Warning>& warnings) {
     }
 }
 
-/// Nothing has been started, so the gate goes again; unless an address that an earlier life of the
-/// agent left is still there, which must stay mute.
-int give_up(const config::Config& config, const Error& error) {
+/// The agent ends, so the gate goes; unless an address is still there (an earlier life of the agent
+/// left it, or it could not be taken off in time), which must stay mute.
+Result<> take_gate_off(const config::Config& config) {
     const std::vector<IpAddress> local = local_addresses();
     bool leftover = false;
     for (const std::vector<IpAddress>& group : gate_addresses(config)) {
         leftover = leftover || std::find_first_of(group.begin(), group.end(), local.begin(),
                                                   local.end()) != group.end();
     }
-    if (!leftover) (void)vip::Gate::cleanup();
+    if (leftover) return fail("an address is still there, so the gate stays: hamrd --cleanup");
+    const auto removed = vip::Gate::cleanup();
+    if (!removed) return tl::unexpected(removed.error());
+    return {};
+}
+
+/// Nothing has been started.
+int give_up(const config::Config& config, const Error& error) {
+    (void)take_gate_off(config);
     return refuse(code_of(error, cli::exit_failed), error.message());
 }
 
@@ -162,6 +170,10 @@ int serve(const Options& options, Inputs inputs) {
     (*pulse)->run();
     worker.join();
     work.clean_up();
+    if (const auto taken = take_gate_off(inputs.config); !taken) {
+        spdlog::error("gate error=\"{}\"", taken.error().message());
+    }
+    spdlog::info("stopped");
     return cli::exit_done;
 }
 

@@ -267,10 +267,6 @@ void Work::clean_up() {
     if (const auto restored = settings_.restore(); !restored) {
         spdlog::error("settings not restored error=\"{}\"", restored.error().message());
     }
-    if (const auto removed = vip::Gate::cleanup(); !removed) {
-        spdlog::error("gate cleanup error=\"{}\"", removed.error().message());
-    }
-    spdlog::info("stopped");
 }
 
 // Status ------------------------------------------------------------------------------------------

@@ -148,6 +148,10 @@ constexpr BadByte bad_bytes[] = {
     {"W11 leader without a term", at_group + 12, 0},
     {"W11 promise to nobody with a term", at_group + 24, 0},
     {"W11 promise without a term", at_group + 32, 0},
+    {"W11 term 2^48", at_group + 6, 1},
+    {"W11 seen 2^48", at_group + 14, 1},
+    {"W11 promised term 2^48", at_group + 26, 1},
+    {"W11 released 2^63", at_group + 37, 0x80},
     {"W5 reserved ask flag", at_ask + 16, 3},
     {"W7 result of an ask", at_answer + 8, 11},
 };
