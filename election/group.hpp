@@ -128,6 +128,7 @@ class Group {
     [[nodiscard]] Term newest_term() const;
     [[nodiscard]] Term next_term() const;
     [[nodiscard]] std::string why_free(BootTime now) const;
+    [[nodiscard]] Duration hold_back() const;
     [[nodiscard]] bool holds_back(BootTime now) const;
 
     // Leading (group_lead.cpp).

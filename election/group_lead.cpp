@@ -45,7 +45,7 @@ void Group::step_down(BootTime now, NodeId successor, const std::string& why, Ou
     end_promise(now, true);
     named_ = successor;
     successor_ = successor;
-    hold_back_until_ = successor == no_node ? long_ago : now + cluster_.lease();
+    hold_back_until_ = successor == no_node ? long_ago : now + hold_back();
     enter(now, Phase::follower, why, out);
     out.broadcast = true;
 }

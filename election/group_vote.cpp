@@ -46,7 +46,7 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
     named_ = no_node;
     handled_release_ = entry.released;
     successor_ = entry.successor;
-    hold_back_until_ = now + cluster_.lease();
+    hold_back_until_ = now + hold_back();
     if (phase_ == Phase::asking && successor_ != cluster_.self) {
         enter(now, Phase::follower, "handover from " + peer.name, out);
     }
@@ -58,6 +58,12 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
         // undone at once (rule H13).
         if (!peer.drained && cluster_.demotion > peer.demotion) tolerated_ = cluster_.demotion;
     }
+}
+
+// Mode none: a successor that has itself been held up listens for D before it takes up the offer.
+// The others give it an interval more, else all of them would step forward at once.
+Duration Group::hold_back() const {
+    return cluster_.majority() ? cluster_.lease() : cluster_.lease() + cluster_.interval();
 }
 
 bool Group::holds_back(BootTime now) const {
