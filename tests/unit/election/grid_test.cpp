@@ -89,7 +89,7 @@ const std::vector<Row> events = {
     {"c releases", [](Table& t) { t.c.release(5), t.node.hear(t.c); }},
     {"c releases to it", [](Table& t) { t.c.release(5, t.a), t.node.hear(t.c); }},
     {"c releases to b", [](Table& t) { t.c.release(5, t.b.id), t.node.hear(t.c); }},
-    {"b of another mode stands",
+    {"b, other mode, stands",
      [](Table& t) {
          t.b.mode = t.b.mode == Mode::none ? Mode::majority : Mode::none;
          t.b.claim(Claim::candidate, 9), t.node.hear(t.b);
@@ -121,12 +121,12 @@ std::string outcome(Table& t) {
     const auto claim = static_cast<std::size_t>(word.claim);
     std::string text = claim != 0 ? claims[claim] : std::string(to_string(node.state()));
     if (word.promised_to != no_node && word.promised_to != t.a) {
-        text += " +" + name(t, word.promised_to);
+        text += "+" + name(t, word.promised_to);
     }
-    if (word.supports != no_node) text += " ~" + name(t, word.supports);
-    if (word.successor != no_node) text += " >" + name(t, word.successor);
+    if (word.supports != no_node) text += "~" + name(t, word.supports);
+    if (word.successor != no_node) text += ">" + name(t, word.successor);
     const auto gates = node.all<SetGate>();
-    if (!gates.empty() && gates.back().until > node.now) text += " |";
+    if (!gates.empty() && gates.back().until > node.now) text += "|";
     return text;
 }
 
@@ -135,8 +135,8 @@ std::string table(Mode mode) {
     std::ostringstream out;
     const auto line = [&out](const std::vector<std::string>& cells) {
         std::ostringstream text;
-        text << std::left << std::setw(26) << cells[0];
-        for (std::size_t i = 1; i < cells.size(); ++i) text << std::setw(15) << cells[i];
+        text << std::left << std::setw(24) << cells[0];
+        for (std::size_t i = 1; i < cells.size(); ++i) text << std::setw(11) << cells[i];
         std::string whole = text.str();
         whole.erase(whole.find_last_not_of(' ') + 1);
         out << whole << '\n';
@@ -161,65 +161,65 @@ std::string table(Mode mode) {
 
 // "+b" has promised b, "~b" supports b, ">b" has named b its successor, "|" its gate is open.
 constexpr const char* majority = R"(
-                          starting       follower       of c           asking         candidate      leader         witness
-I passes                  starting       asking         follower +c    asking         candidate      leader |       witness
-D passes                  starting       asking         asking         asking         asking         asking         witness
-held up for D             starting       asking         asking         asking         asking         asking         witness
-3 s pass                  asking         asking         asking         asking         asking         asking         witness
-b is heard                starting       follower       follower +c    asking         candidate      leader |       witness
-b asks                    starting       follower ~b    follower +c    follower ~b    candidate      leader |       witness ~b
-c asks                    starting       follower ~c    follower ~c    asking         candidate      leader |       witness ~c
-b stands                  starting       follower +b    follower +c    follower +b    follower +b    leader |       witness +b
-c stands                  starting       follower +c    follower +c    follower +c    candidate      leader |       witness +c
-c stands, old term        starting       follower +c    follower ~c    follower +c    candidate      leader |       witness +c
-b leads                   starting       follower +b    follower +c    follower +b    follower +b    leader |       witness +b
-c leads                   starting       follower +c    follower +c    follower +c    follower +c    leader |       witness +c
-b supports it             starting       follower       follower +c    candidate      candidate      leader |       witness
-b promises it             starting       follower       follower +c    asking         leader |       leader |       witness
-b has seen term 40        starting       follower       follower +c    asking         candidate      leader |       witness
-b knows the last term     starting       follower       follower +c    follower       follower       leader |       witness
-c releases                starting       follower       follower       asking         candidate      leader |       witness
-c releases to it          starting       candidate      candidate      candidate      candidate      leader |       witness
-c releases to b           starting       follower       follower       follower       candidate      leader |       witness
-b of another mode stands  starting       asking         follower +c    asking         candidate      leader |       witness
-b, another boot, leads    starting       follower +b    follower +c    follower +b    follower +b    leader |       witness +b
-it gets sick              starting       follower       follower +c    asking         candidate      leader |       witness
-it gets sick, urgent      starting       follower       follower +c    asking         candidate      follower >b    witness
-drain                     starting       drained        drained +c     drained        drained        drained >b     witness
-failover to b             starting       follower       follower +c    asking         candidate      follower >b    witness
-failover to c by force    starting       follower       follower +c    asking         candidate      follower >c    witness
-stop                      starting       follower       follower +c    follower       follower       follower >b    witness
+                        starting   follower   of c       asking     candidate  leader     witness
+I passes                starting   asking     follower+c asking     candidate  leader|    witness
+D passes                starting   asking     asking     asking     asking     asking     witness
+held up for D           starting   asking     asking     asking     asking     asking     witness
+3 s pass                asking     asking     asking     asking     asking     asking     witness
+b is heard              starting   follower   follower+c asking     candidate  leader|    witness
+b asks                  starting   follower~b follower+c follower~b candidate  leader|    witness~b
+c asks                  starting   follower~c follower~c asking     candidate  leader|    witness~c
+b stands                starting   follower+b follower+c follower+b follower+b leader|    witness+b
+c stands                starting   follower+c follower+c follower+c candidate  leader|    witness+c
+c stands, old term      starting   follower+c follower~c follower+c candidate  leader|    witness+c
+b leads                 starting   follower+b follower+c follower+b follower+b leader|    witness+b
+c leads                 starting   follower+c follower+c follower+c follower+c leader|    witness+c
+b supports it           starting   follower   follower+c candidate  candidate  leader|    witness
+b promises it           starting   follower   follower+c asking     leader|    leader|    witness
+b has seen term 40      starting   follower   follower+c asking     candidate  leader|    witness
+b knows the last term   starting   follower   follower+c follower   follower   leader|    witness
+c releases              starting   follower   follower   asking     candidate  leader|    witness
+c releases to it        starting   candidate  candidate  candidate  candidate  leader|    witness
+c releases to b         starting   follower   follower   follower   candidate  leader|    witness
+b, other mode, stands   starting   asking     follower+c asking     candidate  leader|    witness
+b, another boot, leads  starting   follower+b follower+c follower+b follower+b leader|    witness+b
+it gets sick            starting   follower   follower+c asking     candidate  leader|    witness
+it gets sick, urgent    starting   follower   follower+c asking     candidate  follower>b witness
+drain                   starting   drained    drained+c  drained    drained    drained>b  witness
+failover to b           starting   follower   follower+c asking     candidate  follower>b witness
+failover to c by force  starting   follower   follower+c asking     candidate  follower>c witness
+stop                    starting   follower   follower+c follower   follower   follower>b witness
 )";
 
 constexpr const char* none = R"(
-                          follower       of c           leader         witness
-I passes                  follower       follower +c    leader |       witness
-D passes                  leader |       leader |       leader |       witness
-held up for D             follower       follower       follower       witness
-3 s pass                  leader |       leader |       leader |       witness
-b is heard                follower       follower +c    leader |       witness
-b asks                    follower       follower +c    leader |       witness
-c asks                    follower       follower +c    leader |       witness
-b stands                  follower       follower +c    leader |       witness
-c stands                  follower       follower +c    leader |       witness
-c stands, old term        follower       follower +c    leader |       witness
-b leads                   follower +b    follower +b    leader |       witness +b
-c leads                   follower +c    follower +c    leader |       witness +c
-b supports it             follower       follower +c    leader |       witness
-b promises it             follower       follower +c    leader |       witness
-b has seen term 40        follower       follower +c    leader |       witness
-b knows the last term     follower       follower +c    leader |       witness
-c releases                follower       follower       leader |       witness
-c releases to it          leader |       leader |       leader |       witness
-c releases to b           follower       follower       leader |       witness
-b of another mode stands  follower       follower +c    leader |       witness
-b, another boot, leads    follower +b    follower +b    leader |       witness +b
-it gets sick              follower       follower +c    leader |       witness
-it gets sick, urgent      follower       follower +c    follower >b    witness
-drain                     drained        drained +c     drained >b     witness
-failover to b             follower       follower +c    follower >b    witness
-failover to c by force    follower       follower +c    follower >c    witness
-stop                      follower       follower +c    follower >b    witness
+                        follower   of c       leader     witness
+I passes                follower   follower+c leader|    witness
+D passes                leader|    leader|    leader|    witness
+held up for D           follower   follower   follower   witness
+3 s pass                leader|    leader|    leader|    witness
+b is heard              follower   follower+c leader|    witness
+b asks                  follower   follower+c leader|    witness
+c asks                  follower   follower+c leader|    witness
+b stands                follower   follower+c leader|    witness
+c stands                follower   follower+c leader|    witness
+c stands, old term      follower   follower+c leader|    witness
+b leads                 follower+b follower+b leader|    witness+b
+c leads                 follower+c follower+c leader|    witness+c
+b supports it           follower   follower+c leader|    witness
+b promises it           follower   follower+c leader|    witness
+b has seen term 40      follower   follower+c leader|    witness
+b knows the last term   follower   follower+c leader|    witness
+c releases              follower   follower   leader|    witness
+c releases to it        leader|    leader|    leader|    witness
+c releases to b         follower   follower   leader|    witness
+b, other mode, stands   follower   follower+c leader|    witness
+b, another boot, leads  follower+b follower+b leader|    witness+b
+it gets sick            follower   follower+c leader|    witness
+it gets sick, urgent    follower   follower+c follower>b witness
+drain                   drained    drained+c  drained>b  witness
+failover to b           follower   follower+c follower>b witness
+failover to c by force  follower   follower+c follower>c witness
+stop                    follower   follower+c follower>b witness
 )";
 
 TEST(Grid, majority) {
