@@ -141,9 +141,9 @@ TEST_F(Leading, H6_the_silent_and_the_deaf_are_no_targets) {
 
 TEST_F(Leading, H6_a_witness_and_a_stranger_are_no_targets) {
     node.failover(NodeId{12345});
-    EXPECT_EQ(node.all<FailoverDone>().back().result, AskResult::unknown_target);
+    EXPECT_EQ(node.last<FailoverDone>().result, AskResult::unknown_target);
     node.failover(a);
-    EXPECT_EQ(node.all<FailoverDone>().back().result, AskResult::already_leader);
+    EXPECT_EQ(node.last<FailoverDone>().result, AskResult::already_leader);
 }
 
 TEST_F(Leading, H6_force_takes_a_worse_one) {
@@ -239,7 +239,7 @@ TEST_F(Leading, two_requests_at_once_move_it_once) {
 TEST_F(Leading, a_request_that_finds_the_lease_ended_moves_nothing) {
     node.now += usable_ + 1ms;
     node.failover(b.id);
-    EXPECT_EQ(node.all<FailoverDone>().back().result, AskResult::not_leader);
+    EXPECT_EQ(node.last<FailoverDone>().result, AskResult::not_leader);
     EXPECT_EQ(successor(), no_node);
 }
 

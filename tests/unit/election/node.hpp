@@ -193,6 +193,14 @@ class Node {
         }
         return found;
     }
+    /// The newest of its kind; one that says nothing, and a failure, when there is none.
+    template <class T>
+    [[nodiscard]] T last() const {
+        const auto found = all<T>();
+        if (!found.empty()) return found.back();
+        ADD_FAILURE() << "no such action";
+        return {};
+    }
     void forget() { actions.clear(); }
 
     /// Every member tells that it holds no lease: the quarantine is over (rule M6).

@@ -64,7 +64,7 @@ TEST_F(None, N2_the_gate_is_open_until_the_usable_part_of_D_after_the_last_frame
         node.tick();
     }
     ASSERT_EQ(node.all<Send>().size(), 5U);
-    EXPECT_EQ(node.all<SetGate>().back().until, node.now + usable_);
+    EXPECT_EQ(node.last<SetGate>().until, node.now + usable_);
 }
 
 TEST_F(None, N2_an_agent_that_hung_leads_no_longer) {

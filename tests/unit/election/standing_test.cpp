@@ -14,7 +14,7 @@ class Asker : public ::testing::Test {
         node.welcome({&b, &c});
         ASSERT_EQ(node.word().claim, Claim::asking);
     }
-    [[nodiscard]] BootTime gate() const { return node.all<SetGate>().back().until; }
+    [[nodiscard]] BootTime gate() const { return node.last<SetGate>().until; }
     [[nodiscard]] Term term() const { return node.word().term; }
 
     Node node;
