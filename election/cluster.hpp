@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include "election/election.hpp"
+#include "election/actions.hpp"
 #include "election/peer_link.hpp"
 #include "election/sent_ring.hpp"
+#include "election/settings.hpp"
 
 #include <string>
 #include <vector>

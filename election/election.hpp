@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include "election/frame.hpp"
+#include "election/actions.hpp"
+#include "election/cluster.hpp"
+#include "election/group.hpp"
 #include "election/settings.hpp"
-#include "election/types.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <string>
-#include <variant>
 #include <vector>
 
 // Who leads: the whole election of one node, for all of its groups.
@@ -34,119 +32,6 @@
 
 namespace hamr::election {
 
-/// Send the frame to one peer, or to all.
-struct Send {
-    Frame frame;
-    NodeId to;  ///< no_node: to every peer
-};
-
-/// Let packets leave as the group's addresses until then (an instant that has passed: shut).
-struct SetGate {
-    GroupId group;
-    BootTime until;
-};
-
-/// This node leads now: put the addresses on and announce, then call announced().
-struct Lead {
-    GroupId group;
-    Term term;
-};
-
-/// This node no longer leads: take the addresses off. The gate was shut before.
-struct StepDown {
-    GroupId group;
-    Term term;
-    /// Who is expected to follow; no_node when leadership was lost.
-    NodeId successor;
-};
-
-/// Somebody else held the address for a while: announce again.
-struct AnnounceAgain {
-    GroupId group;
-    std::string reason;
-};
-
-/// One line of the history.
-struct Transition {
-    GroupId group;
-    NodeId node;
-    std::string from;
-    std::string to;
-    std::string reason;
-    Term term;
-    BootTime at;
-};
-
-/// What became of a request_failover().
-struct FailoverDone {
-    std::uint32_t id = 0;
-    AskResult result = AskResult::accepted;
-    NodeId target;
-};
-
-using Action = std::variant<Send, SetGate, Lead, StepDown, AnnounceAgain, Transition, FailoverDone>;
-
-/// What the node's own checks say.
-struct HealthReport {
-    /// 0 is fully healthy; the higher, the less fit to lead.
-    std::uint32_t demotion = 0;
-    /// When the oldest check that this rests on began.
-    BootTime begun_at = long_ago;
-    /// The cause is this host's own (its link, its router process): peers cannot share it.
-    bool urgent = false;
-    std::string reason;
-};
-
-/// What becomes of a received frame.
-enum class Verdict : std::uint8_t {
-    used,       ///< its state counts
-    greeted,    ///< of a boot that is not confirmed yet: answered, not otherwise used
-    late,       ///< a newer frame of its sender has been heard
-    duplicate,  ///< its copy came over another path
-    dropped,    ///< with a DropReason, see Election::Received
-};
-
-struct Received {
-    Verdict verdict = Verdict::used;
-    DropReason reason = DropReason::malformed;  ///< with Verdict::dropped
-};
-
-enum class State : std::uint8_t { starting, follower, candidate, leader, witness, drained };
-[[nodiscard]] std::string_view to_string(State state);
-
-struct GroupStatus {
-    std::string name;
-    State state = State::starting;
-    NodeId leader;  ///< no_node: not known
-    Term term;
-    BootTime since;
-    std::string reason;
-    std::optional<Duration> lease;  ///< what is left of it; a leader's
-    int votes = 0;                  ///< voters whose lease runs; a leader's
-    int needed = 0;
-    bool announced = false;  ///< by the leader
-};
-
-struct NodeStatus {
-    std::string name;
-    NodeRole role = NodeRole::router;
-    std::uint32_t demotion = 0;
-    bool heard = false;
-    bool alive = false;
-    bool drained = false;
-    bool starting = false;
-    bool mismatch = false;  ///< its frames carry another mode, timers or voters
-    Duration silent{};      ///< since it was last heard; 0 for this node
-};
-
-struct Status {
-    Mode mode = Mode::majority;
-    std::vector<GroupStatus> groups;
-    std::vector<NodeStatus> nodes;
-};
-
-class Core;
-
 class Election {
   public:
     /// `boot` is random and not 0. The first actions shut every gate that an earlier life of this
@@ -154,9 +39,8 @@ class Election {
     /// checked; asserts what safety rests on (self among the nodes, no colliding ids, timers in
     /// range).
     Election(Settings settings, BootId boot, BootTime now);
-    ~Election();
-    Election(Election&&) noexcept;
-    Election& operator=(Election&&) noexcept;
+    Election(const Election&) = delete;
+    Election& operator=(const Election&) = delete;
 
     /// Whatever is due. Call it at next_wakeup() or earlier, as often as you like.
     void tick(BootTime now);
@@ -185,7 +69,53 @@ class Election {
     [[nodiscard]] Status status(BootTime now) const;
 
   private:
-    std::unique_ptr<Core> core_;
+    /// A `hamr failover` made here.
+    struct Request {
+        std::uint32_t id = 0;
+        GroupId group;
+        NodeId target;
+        bool force = false;
+        BootTime deadline;
+        NodeId leader;     ///< who was asked
+        Term term;         ///< in which term
+        NodeId successor;  ///< once accepted
+    };
+    /// The last request of a peer that this node has obeyed or refused.
+    struct Obeyed {
+        NodeId asker;
+        BootId boot;
+        Answer answer;
+    };
+
+    Received take(BootTime now, const Frame& frame, int path);
+    void use(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
+    void begin(BootTime now);
+    void notice_hold(BootTime now);
+    void finish(BootTime now);
+    void flush(BootTime now);
+    [[nodiscard]] Frame compose(BootTime now, bool wants_answer);
+    void broadcast(BootTime now);
+    void reply(BootTime now, const Peer& peer);
+    void obey(BootTime now, const Peer& peer, const Ask& ask);
+    void hear(BootTime now, const Answer& answer);
+    void follow_requests(BootTime now);
+    void done(const Request& request, AskResult result, NodeId target);
+    [[nodiscard]] bool leads() const;
+    [[nodiscard]] bool claims() const;
+    [[nodiscard]] Group* find(GroupId group);
+
+    Cluster cluster_;
+    std::vector<Group> groups_;
+    Outbox out_;
+    BootTime now_;
+    int holds_ = 0;  ///< noticed since a leader was heard
+    BootTime next_send_;
+    BootTime last_broadcast_ = long_ago;
+    std::vector<Request> requests_;
+    std::uint32_t newest_request_;
+    std::vector<Obeyed> obeyed_;
+    std::optional<Answer> answer_;
+    BootTime answer_until_ = long_ago;
 };
 
 }  // namespace hamr::election

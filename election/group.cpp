@@ -130,7 +130,8 @@ BootTime Group::ask_at(BootTime now) const {
 
 std::string Group::why_free(BootTime now) const {
     if (last_leader_ == no_node) return "election: nobody leads";
-    if (freed_by_release_ || last_leader_ == cluster_.self) {
+    if (last_leader_ == cluster_.self) return "election: nobody has led since this node";
+    if (freed_by_release_) {
         return "takeover: " + cluster_.name(last_leader_) + " released its lease";
     }
     const Peer* peer = cluster_.find(last_leader_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "election/actions.hpp"
 #include "election/cluster.hpp"
-#include "election/election.hpp"
 
 #include <optional>
 #include <string>
@@ -18,8 +18,8 @@
 //        └──────────────────────────────────────────────────────────────────────────────────┘
 //                                 lease ends, handover, a better leader (none): gate shut first
 //
-// Owned and driven by Core: expire() comes first at every event, so that nothing is decided with a
-// lease that has ended.
+// Owned and driven by Election: expire() comes first at every event, so that nothing is decided
+// with a lease that has ended.
 
 namespace hamr::election {
 

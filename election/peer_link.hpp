@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include "election/election.hpp"
+#include "election/actions.hpp"
 #include "election/frame.hpp"
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "election/core.hpp"
+#include "election/election.hpp"
 
 #include "base/assert.hpp"
 
@@ -22,7 +22,7 @@ bool leader_among(const Frame& frame) {
 
 }  // namespace
 
-Core::Core(Settings settings, BootId boot, BootTime now)
+Election::Election(Settings settings, BootId boot, BootTime now)
     : cluster_(std::move(settings), boot),
       now_(now),
       next_send_(now),
@@ -36,23 +36,23 @@ Core::Core(Settings settings, BootId boot, BootTime now)
     }
 }
 
-Group* Core::find(GroupId group) {
+Group* Election::find(GroupId group) {
     const auto found = std::find_if(groups_.begin(), groups_.end(),
                                     [&](const Group& g) { return g.id() == group; });
     return found == groups_.end() ? nullptr : &*found;
 }
 
-bool Core::leads() const {
+bool Election::leads() const {
     return std::any_of(groups_.begin(), groups_.end(), [](const Group& g) { return g.leads(); });
 }
 
-bool Core::claims() const {
+bool Election::claims() const {
     return std::any_of(groups_.begin(), groups_.end(), [](const Group& g) { return g.claims(); });
 }
 
 // Every event: begin, the event itself, finish ---------------------------------------------------
 
-void Core::begin(BootTime now) {
+void Election::begin(BootTime now) {
     HAMR_ASSERT(now >= now_);
     notice_hold(now);
     now_ = now;
@@ -63,7 +63,7 @@ void Core::begin(BootTime now) {
 // reads what waits in its sockets first, and after a hold of D, when those have run over and
 // anybody may lead, it listens as after a start. A few times only until it hears a leader: a host
 // that is always slow is late, but not mute.
-void Core::notice_hold(BootTime now) {
+void Election::notice_hold(BootTime now) {
     const Duration late = cluster_.interval() / 8;
     if (cluster_.majority() || now - now_ <= late) return;
     const Duration held = now - next_wakeup();
@@ -72,14 +72,14 @@ void Core::notice_hold(BootTime now) {
     cluster_.listen_until = now + (held < cluster_.lease() ? late : cluster_.lease());
 }
 
-void Core::finish(BootTime now) {
+void Election::finish(BootTime now) {
     for (Group& group : groups_) group.tick(now, out_);
     if (now >= next_send_) out_.broadcast = true;
     flush(now);
     follow_requests(now);
 }
 
-void Core::flush(BootTime now) {
+void Election::flush(BootTime now) {
     // Sending may make a leader of a candidate (its own vote was the last one missing), who then
     // tells at once: twice is the most that can happen.
     for (int round = 0; round < 2 && out_.broadcast; ++round) {
@@ -90,19 +90,19 @@ void Core::flush(BootTime now) {
     out_.broadcast = false;
 }
 
-void Core::tick(BootTime now) {
+void Election::tick(BootTime now) {
     begin(now);
     finish(now);
 }
 
-Received Core::receive(BootTime now, const Frame& frame, int path) {
+Received Election::receive(BootTime now, const Frame& frame, int path) {
     begin(now);
     const Received received = take(now, frame, path);
     finish(now);
     return received;
 }
 
-Received Core::take(BootTime now, const Frame& frame, int path) {
+Received Election::take(BootTime now, const Frame& frame, int path) {
     if (frame.cluster != cluster_.id) return {Verdict::dropped, DropReason::wrong_cluster};
     Peer* peer = cluster_.find(frame.sender);
     if (peer == nullptr) return {Verdict::dropped, DropReason::unknown_node};
@@ -120,7 +120,7 @@ Received Core::take(BootTime now, const Frame& frame, int path) {
     return {judgement.verdict, judgement.reason};
 }
 
-void Core::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
+void Election::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
     cluster_.note(now, peer, frame, new_boot);
     for (Group& group : groups_) {
         group.receive(now, peer, peer.entry(group.id()), frame, out_);
@@ -143,7 +143,7 @@ void Core::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
 
 // Frames ------------------------------------------------------------------------------------------
 
-Frame Core::compose(BootTime now, bool wants_answer) {
+Frame Election::compose(BootTime now, bool wants_answer) {
     Frame frame;
     frame.cluster = cluster_.id;
     frame.sender = cluster_.self;
@@ -173,7 +173,7 @@ Frame Core::compose(BootTime now, bool wants_answer) {
     return frame;
 }
 
-void Core::broadcast(BootTime now) {
+void Election::broadcast(BootTime now) {
     const bool claim = claims();
     if (claim && now - next_send_ < cluster_.interval()) {
         // A leader keeps its beat: a late timer does not push later frames further out.
@@ -188,11 +188,11 @@ void Core::broadcast(BootTime now) {
     out_.actions.emplace_back(Send{compose(now, claim), no_node});
 }
 
-void Core::reply(BootTime now, const Peer& peer) {
+void Election::reply(BootTime now, const Peer& peer) {
     out_.actions.emplace_back(Send{compose(now, false), peer.id});
 }
 
-BootTime Core::next_wakeup() const {
+BootTime Election::next_wakeup() const {
     BootTime next = next_send_;
     for (const Group& group : groups_) next = std::min(next, group.next_wakeup(now_));
     for (const Request& request : requests_) next = std::min(next, request.deadline);
@@ -200,13 +200,13 @@ BootTime Core::next_wakeup() const {
     return std::max(next, now_ + std::chrono::microseconds{50});
 }
 
-std::vector<Action> Core::take_actions() {
+std::vector<Action> Election::take_actions() {
     return std::exchange(out_.actions, {});
 }
 
 // The node ----------------------------------------------------------------------------------------
 
-void Core::health(BootTime now, const HealthReport& report) {
+void Election::health(BootTime now, const HealthReport& report) {
     begin(now);
     for (Peer& peer : cluster_.peers) {
         if (peer.link.heard() && peer.checked != peer.epoch &&
@@ -225,7 +225,7 @@ void Core::health(BootTime now, const HealthReport& report) {
     finish(now);
 }
 
-void Core::drain(BootTime now, bool drained) {
+void Election::drain(BootTime now, bool drained) {
     begin(now);
     if (drained != cluster_.drained) {
         cluster_.drained = drained;
@@ -234,7 +234,7 @@ void Core::drain(BootTime now, bool drained) {
     finish(now);
 }
 
-void Core::resign(BootTime now) {
+void Election::resign(BootTime now) {
     begin(now);
     cluster_.resigned = true;
     for (Group& group : groups_) group.resign(now, out_);
@@ -242,7 +242,7 @@ void Core::resign(BootTime now) {
     finish(now);
 }
 
-void Core::announced(BootTime now, GroupId group, Term term) {
+void Election::announced(BootTime now, GroupId group, Term term) {
     begin(now);
     if (Group* found = find(group)) found->announced(term, out_);
     finish(now);
@@ -250,7 +250,7 @@ void Core::announced(BootTime now, GroupId group, Term term) {
 
 // hamr failover -----------------------------------------------------------------------------------
 
-std::uint32_t Core::request_failover(BootTime now, GroupId group, NodeId target, bool force) {
+std::uint32_t Election::request_failover(BootTime now, GroupId group, NodeId target, bool force) {
     begin(now);
     Request request;
     request.id = ++newest_request_;
@@ -270,7 +270,7 @@ std::uint32_t Core::request_failover(BootTime now, GroupId group, NodeId target,
         done(request, AskResult::already_leader, target);
     } else if (known.leader == cluster_.self) {
         const AskResult result =
-            found->hand_over(now, target, force, "asked here", request.successor, out_);
+            found->hand_over(now, target, force, "hamr failover here", request.successor, out_);
         if (result == AskResult::accepted) {
             requests_.push_back(request);
         } else {
@@ -284,7 +284,7 @@ std::uint32_t Core::request_failover(BootTime now, GroupId group, NodeId target,
     return request.id;
 }
 
-void Core::obey(BootTime now, const Peer& peer, const Ask& ask) {
+void Election::obey(BootTime now, const Peer& peer, const Ask& ask) {
     if (ask.leader != cluster_.self) return;
     const auto known = std::find_if(obeyed_.begin(), obeyed_.end(),
                                     [&](const Obeyed& o) { return o.asker == peer.id; });
@@ -293,8 +293,8 @@ void Core::obey(BootTime now, const Peer& peer, const Ask& ask) {
     if (!repeated) {
         Answer answer{peer.id, ask.id, AskResult::not_leader, ask.target};
         if (Group* group = find(ask.group)) {
-            answer.result = group->hand_over(now, ask.target, ask.force, "asked on " + peer.name,
-                                             answer.target, out_);
+            answer.result = group->hand_over(now, ask.target, ask.force,
+                                             "hamr failover on " + peer.name, answer.target, out_);
         }
         if (known != obeyed_.end()) obeyed_.erase(known);
         obeyed_.push_back({peer.id, peer.link.boot(), answer});
@@ -306,7 +306,7 @@ void Core::obey(BootTime now, const Peer& peer, const Ask& ask) {
     out_.answer = true;
 }
 
-void Core::hear(BootTime now, const Answer& answer) {
+void Election::hear(BootTime now, const Answer& answer) {
     const auto found = std::find_if(requests_.begin(), requests_.end(), [&](const Request& r) {
         return r.id == answer.id && r.successor == no_node;
     });
@@ -321,7 +321,7 @@ void Core::hear(BootTime now, const Answer& answer) {
     done(request, answer.result, answer.target);
 }
 
-void Core::follow_requests(BootTime now) {
+void Election::follow_requests(BootTime now) {
     for (auto request = requests_.begin(); request != requests_.end();) {
         Group* group = find(request->group);
         const Group::Known known = group != nullptr ? group->known(now) : Group::Known{};
@@ -339,13 +339,13 @@ void Core::follow_requests(BootTime now) {
     }
 }
 
-void Core::done(const Request& request, AskResult result, NodeId target) {
+void Election::done(const Request& request, AskResult result, NodeId target) {
     out_.actions.emplace_back(FailoverDone{request.id, result, target});
 }
 
 // Status ------------------------------------------------------------------------------------------
 
-Status Core::status(BootTime now) const {
+Status Election::status(BootTime now) const {
     Status status;
     status.mode = cluster_.settings.mode;
     for (const Group& group : groups_) status.groups.push_back(group.status(now));
@@ -372,45 +372,6 @@ Status Core::status(BootTime now) const {
         if (node.heard) node.silent = now - peer->link.last_heard();
     }
     return status;
-}
-
-// The facade --------------------------------------------------------------------------------------
-
-Election::Election(Settings settings, BootId boot, BootTime now)
-    : core_(std::make_unique<Core>(std::move(settings), boot, now)) {}
-Election::~Election() = default;
-Election::Election(Election&&) noexcept = default;
-Election& Election::operator=(Election&&) noexcept = default;
-
-void Election::tick(BootTime now) {
-    core_->tick(now);
-}
-Received Election::receive(BootTime now, const Frame& frame, int path) {
-    return core_->receive(now, frame, path);
-}
-void Election::health(BootTime now, const HealthReport& report) {
-    core_->health(now, report);
-}
-void Election::drain(BootTime now, bool drained) {
-    core_->drain(now, drained);
-}
-void Election::resign(BootTime now) {
-    core_->resign(now);
-}
-void Election::announced(BootTime now, GroupId group, Term term) {
-    core_->announced(now, group, term);
-}
-std::uint32_t Election::request_failover(BootTime now, GroupId group, NodeId target, bool force) {
-    return core_->request_failover(now, group, target, force);
-}
-BootTime Election::next_wakeup() const {
-    return core_->next_wakeup();
-}
-std::vector<Action> Election::take_actions() {
-    return core_->take_actions();
-}
-Status Election::status(BootTime now) const {
-    return core_->status(now);
 }
 
 }  // namespace hamr::election
