@@ -15,7 +15,7 @@ _SYSCTLS = ("net/ipv4/conf/all/send_redirects", "net/ipv4/conf/eth0/send_redirec
             "net/ipv6/conf/eth0/force_forwarding", "net/ipv6/conf/all/forwarding",
             "net/netfilter/nf_conntrack_events", "net/netfilter/nf_conntrack_tcp_be_liberal")
 
-# A frame that left before the deadline may be seen a little later: it waits in the receiver's queue.
+# A frame that left before the deadline may be seen a little later: it waits in a queue.
 LATE_NS = 15_000_000
 
 
