@@ -31,7 +31,7 @@ packages_of() {
     run) echo iproute2 nftables procps python3 mariadb-server mariadb-client ;;
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
-            man-db mandoc
+            man-db mandoc clang-format
         ;;
     *)
         echo "packages.sh: unknown group '$1' (build, run, test)" >&2

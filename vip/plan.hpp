@@ -43,7 +43,7 @@ namespace hamr::vip {
 
 struct PlanConfig {
     std::vector<IpPrefix> addresses;
-    std::string interface{};                  // empty: found by address
+    std::string interface {};                 // empty: found by address
     std::vector<IpAddress> node_addresses{};  // this node's own, for finding the interface
     Duration refresh = AnnounceSchedule::default_refresh;
     bool put_back = true;  // false: a deliberate removal stands until the next hold()
