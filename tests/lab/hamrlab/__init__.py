@@ -9,12 +9,12 @@ from .mariadb import MariaDb, replicate, switch_roles
 from .net import Host, Lab, sweep
 from .process import Process
 from .standard import LATE_NS, ClusterTest, footprint, let_pass
-from .tools import (Arping, Capture, FrameCapture, Probe, Sql, answerers, labtool,
+from .tools import (Arping, Capture, FrameCapture, Probe, Sql, Stalls, answerers, labtool,
                     reaches)
 
 __all__ = [
     "LATE_NS", "Agent", "Arping", "Capture", "Cluster", "ClusterTest", "FrameCapture", "Host",
-    "Keepalived", "Lab", "LabError", "LabTest", "MariaDb", "Probe", "Process", "Sql", "answerers",
+    "Keepalived", "Lab", "LabError", "LabTest", "MariaDb", "Probe", "Process", "Sql", "Stalls", "answerers",
     "dump", "footprint", "have_program", "labtool", "let_pass", "main", "now_ns", "program",
     "reaches", "replicate", "run", "sweep", "switch_roles", "wait_for",
 ]

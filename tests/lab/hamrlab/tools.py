@@ -69,6 +69,12 @@ class Tool:
         return events[-1]
 
 
+class Stalls(Tool):
+    """Stalls(client, cpu=0): when that processor of the machine stood still."""
+
+    command = "stalls"
+
+
 class Probe(Tool):
     """Probe(client, to="192.0.2.100"): how long nobody answered."""
 

@@ -14,5 +14,6 @@ int capture_frames(Args args);
 int replay(Args args);
 int send_udp(Args args);
 int sql(Args args);
+int stalls(Args args);
 
 }  // namespace labtool

@@ -30,6 +30,8 @@ constexpr const char* usage =
   sql --to IP:PORT [--user U] [--password P] [--query Q] [--mode connect|persistent]
       [--timeout-ms 50] [--interval-us 0] [--duration-ms N] [--threshold-us 2000]
       queries without pause; prints the longest time without a successful one
+  stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N]
+      when that processor of this machine stood still, and for how long
 )";
 
 struct Command {
@@ -41,7 +43,7 @@ constexpr std::array commands{
     Command{"probe", labtool::probe},   Command{"capture", labtool::capture},
     Command{"arping", labtool::arping}, Command{"capture-frames", labtool::capture_frames},
     Command{"replay", labtool::replay}, Command{"send-udp", labtool::send_udp},
-    Command{"sql", labtool::sql},
+    Command{"sql", labtool::sql},       Command{"stalls", labtool::stalls},
 };
 
 }  // namespace
