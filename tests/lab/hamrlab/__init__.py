@@ -13,8 +13,8 @@ from .tools import (Arping, Capture, FrameCapture, Probe, Sql, Stalls, answerers
                     reaches)
 
 __all__ = [
-    "LATE_NS", "Agent", "Arping", "Capture", "Cluster", "ClusterTest", "FrameCapture", "Host",
-    "Keepalived", "Lab", "LabError", "LabTest", "MariaDb", "Probe", "Process", "Sql", "Stalls",
-    "answerers", "dump", "footprint", "have_program", "labtool", "let_pass", "main", "now_ns", "program",
-    "reaches", "replicate", "run", "sweep", "switch_roles", "wait_for",
+    "Agent", "Arping", "Capture", "Cluster", "ClusterTest", "FrameCapture", "Host",
+    "Keepalived", "LATE_NS", "Lab", "LabError", "LabTest", "MariaDb", "Probe", "Process", "Sql",
+    "Stalls", "answerers", "dump", "footprint", "have_program", "labtool", "let_pass", "main",
+    "now_ns", "program", "reaches", "replicate", "run", "sweep", "switch_roles", "wait_for",
 ]
