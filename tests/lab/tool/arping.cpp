@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/lab/tool/answerers.hpp"
 #include "tests/lab/tool/commands.hpp"
 #include "tests/lab/tool/packet.hpp"
 #include "tests/lab/tool/process.hpp"
 
 #include <cstdio>
 #include <limits>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -56,23 +56,6 @@ std::vector<std::uint8_t> neighbour_solicitation(const hamr::MacAddress& own,
     return frame;
 }
 
-struct Answers {
-    std::uint64_t count = 0;
-    std::int64_t first_ns = 0;
-    std::int64_t last_ns = 0;
-};
-
-std::string result(std::uint64_t sent, const std::map<std::string, Answers>& answers) {
-    std::string out = "{\"event\":\"result\",\"sent\":" + std::to_string(sent) + ",\"macs\":{";
-    for (const auto& [mac, seen] : answers) {
-        if (out.back() == '}') out += ',';
-        out += quoted(mac) + ":{\"count\":" + std::to_string(seen.count) +
-               ",\"first_ns\":" + std::to_string(seen.first_ns) +
-               ",\"last_ns\":" + std::to_string(seen.last_ns) + '}';
-    }
-    return out + "}}";
-}
-
 }  // namespace
 
 int arping(Args args) {
@@ -100,7 +83,7 @@ int arping(Args args) {
     const std::int64_t start = now_ns();
     const std::int64_t end =
         duration > 0 ? start + duration : std::numeric_limits<std::int64_t>::max();
-    std::map<std::string, Answers> answers;
+    Answerers answers;
     std::uint64_t sent = 0;
     std::int64_t next = start;
     pollfd fd{packets->fd(), POLLIN, 0};
@@ -112,16 +95,15 @@ int arping(Args args) {
             if (frame->outgoing || !claim || claim->kind != wanted) continue;
             // An announcement goes to everybody; an answer comes to the one who asked.
             if (claim->address != target || claim->destination != info->mac) continue;
-            Answers& seen = answers[claim->source.to_string()];
-            if (seen.count++ == 0) seen.first_ns = frame->at_ns;
-            seen.last_ns = frame->at_ns;
+            answers.note(claim->source.to_string(), frame->at_ns);
         }
         if (now_ns() < next) continue;
         if (count != 0 && sent == count) break;
         if (packets->send(request)) ++sent;
         next = std::max(next + interval, now_ns());
     }
-    print_line(result(sent, answers));
+    print_line("{\"event\":\"result\",\"sent\":" + std::to_string(sent) +
+               ",\"macs\":" + answers.json() + '}');
     return 0;
 }
 

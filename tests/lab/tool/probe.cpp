@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/lab/tool/answerers.hpp"
 #include "tests/lab/tool/commands.hpp"
 #include "tests/lab/tool/packet.hpp"
 #include "tests/lab/tool/process.hpp"
@@ -8,7 +9,6 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -38,12 +38,6 @@ struct Gap {
     std::int64_t to_ns;
     std::string from_mac;
     std::string to_mac;
-};
-
-struct Answerer {
-    std::uint64_t count = 0;
-    std::int64_t first_ns = 0;
-    std::int64_t last_ns = 0;
 };
 
 class Prober {
@@ -88,7 +82,7 @@ class Prober {
     bool open_ended_ = false;
     std::string last_mac_;
     std::vector<Gap> gaps_;
-    std::map<std::string, Answerer> answerers_;
+    Answerers answerers_;
 };
 
 void Prober::send(std::int64_t now) {
@@ -144,9 +138,7 @@ void Prober::receive(const Frame& frame) {
     std::memcpy(&payload, frame.bytes.data() + icmp + 8, sizeof(payload));
 
     const std::string mac = claim->source.to_string();
-    Answerer& answerer = answerers_[mac];
-    if (answerer.count++ == 0) answerer.first_ns = frame.at_ns;
-    answerer.last_ns = frame.at_ns;
+    answerers_.note(mac, frame.at_ns);
     if (frame.at_ns - payload.sent_ns > 10'000'000) ++late_;
     if (answered_++ > 0) {
         note_gap(last_answer_ns_, frame.at_ns, mac);
@@ -190,14 +182,7 @@ std::string Prober::result() const {
                ",\"ms\":" + milliseconds(gap.to_ns - gap.from_ns) +
                ",\"from_mac\":" + quoted(gap.from_mac) + ",\"to_mac\":" + quoted(gap.to_mac) + '}';
     }
-    out += "],\"macs\":{";
-    for (const auto& [mac, seen] : answerers_) {
-        if (out.back() == '}') out += ',';
-        out += quoted(mac) + ":{\"count\":" + std::to_string(seen.count) +
-               ",\"first_ns\":" + std::to_string(seen.first_ns) +
-               ",\"last_ns\":" + std::to_string(seen.last_ns) + '}';
-    }
-    return out + "}}";
+    return out + "],\"macs\":" + answerers_.json() + '}';
 }
 
 }  // namespace
