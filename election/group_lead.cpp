@@ -133,6 +133,7 @@ const Peer* Group::failback_target(BootTime now) const {
 }
 
 void Group::move_if_better(BootTime now, Outbox& out) {
+    if (rival_ != no_node) return;
     if (cluster_.drained) {
         const Peer* peer = best_successor(now, UINT32_MAX);
         if (peer != nullptr) {
@@ -170,7 +171,8 @@ void Group::move_if_better(BootTime now, Outbox& out) {
 
 AskResult Group::hand_over(BootTime now, NodeId target, bool force, const std::string& why,
                            NodeId& successor, Outbox& out) {
-    if (phase_ != Phase::leader) return AskResult::not_leader;
+    // Two that lead settle between themselves first (rule N7): a third would be one too many.
+    if (phase_ != Phase::leader || rival_ != no_node) return AskResult::not_leader;
     if (target == cluster_.self) {
         successor = cluster_.self;
         return AskResult::already_leader;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Mode none: docs/protocol.md, rules N1 to N6.
+// Mode none: docs/protocol.md, rules N1 to N7.
 
 #include "tests/unit/election/node.hpp"
 
@@ -173,6 +173,20 @@ TEST_F(NoneLast, N6_who_hears_two_leaders_tells_of_it_once) {
     c.release(4);
     node.run_with(100ms, {&b, &c});
     EXPECT_EQ(node.status().leader, b.id);
+}
+
+// Simulator seed 15335: one of two leaders that had just met made a third.
+TEST_F(None, N7_two_that_met_settle_before_either_hands_over) {
+    lead();
+    node.hear(c);
+    b.deaf = true;
+    b.claim(Claim::leader, 9);
+    node.hear(b);
+    ASSERT_EQ(node.state(), State::leader);
+    node.failover(c.id);
+    EXPECT_EQ(node.state(), State::leader);
+    ASSERT_EQ(node.all<FailoverDone>().size(), 1U);
+    EXPECT_EQ(node.last<FailoverDone>().result, AskResult::not_leader);
 }
 
 TEST_F(None, the_last_term_of_a_broken_peer_makes_nobody_fall_over) {
