@@ -53,6 +53,8 @@ struct GroupEntry {
     Term released;
     /// Named by a leader that hands over: nobody else need ask.
     NodeId successor;
+    /// With a successor: an operator insisted on it, though it is less healthy than the sender.
+    bool forced = false;
     /// A leader's: its address has been announced in this term.
     bool announced = false;
 

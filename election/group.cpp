@@ -118,6 +118,11 @@ BootTime Group::ask_at(BootTime now) const {
     }
     int better = 0;
     for (const Peer& peer : cluster_.peers) {
+        // Of two leaders (N6) the one that was followed may have yielded to the other.
+        const GroupEntry* entry = peer.entry(id_);
+        if (entry != nullptr && entry->claim == Claim::leader && cluster_.alive(peer, now)) {
+            free_from = std::max(free_from, peer.link.last_heard() + cluster_.lease());
+        }
         const bool stands = peer.role == NodeRole::router && cluster_.alive(peer, now) &&
                             !peer.drained && peer.compatible &&
                             !(cluster_.majority() && peer.starting);
@@ -328,7 +333,10 @@ GroupEntry Group::entry(BootTime now) const {
         const Peer* asker = cluster_.find(waiting_.node);
         if (asker != nullptr && may_support(now, *asker)) entry.supports = asker->id;
     }
-    if (named_ != no_node && now < hold_back_until_) entry.successor = named_;
+    if (named_ != no_node && now < hold_back_until_) {
+        entry.successor = named_;
+        entry.forced = forced_;
+    }
     return entry;
 }
 

@@ -182,8 +182,9 @@ class Group {
     BootTime led_since_ = long_ago;  ///< as far as this node has seen
     std::string led_reason_;
     BootTime last_leader_heard_ = long_ago;
-    NodeId successor_;  ///< named by the last leader; alone may ask until hold_back_until_
-    NodeId named_;      ///< the same, when this node was that leader
+    NodeId successor_;     ///< named by the last leader; alone may ask until hold_back_until_
+    bool forced_ = false;  ///< named_ was named by force
+    NodeId named_;         ///< the same, when this node was that leader
     BootTime hold_back_until_ = long_ago;
     Term handled_release_;
 

@@ -44,6 +44,7 @@ void Group::step_down(BootTime now, NodeId successor, const std::string& why, Ou
     std::fill(leases_.begin(), leases_.end(), long_ago);
     end_promise(now, true);
     named_ = successor;
+    forced_ = false;
     successor_ = successor;
     hold_back_until_ = successor == no_node ? long_ago : now + hold_back();
     enter(now, Phase::follower, why, out);
@@ -188,7 +189,9 @@ AskResult Group::hand_over(BootTime now, NodeId target, bool force, const std::s
     const AskResult fit = fitness(now, *peer, force);
     if (fit != AskResult::accepted) return fit;
     successor = peer->id;
+    const bool forced = peer->demotion > cluster_.demotion;
     step_down(now, peer->id, why + ": handover to " + peer->name, out);
+    forced_ = forced;
     return AskResult::accepted;
 }
 

@@ -54,9 +54,8 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
     if (now < cluster_.listen_until) return;  // an old offer, perhaps: ask_at() comes back to it
     if (phase_ == Phase::follower || phase_ == Phase::asking) {
         stand(now, "handover from " + peer.name, out);
-        // From a leader that stays, only an operator's --force names a worse one: it is not to be
-        // undone at once (rule H13).
-        if (!peer.drained && cluster_.demotion > peer.demotion) tolerated_ = cluster_.demotion;
+        // What an operator insisted on is not to be undone at once (rule H13).
+        if (entry.forced) tolerated_ = cluster_.demotion;
     }
 }
 

@@ -27,7 +27,8 @@ constexpr std::uint8_t flags_known = 0x1f;
 // Flags of a group: the claim in the two low bits.
 constexpr std::uint8_t claim_mask = 0x03;
 constexpr std::uint8_t flag_announced = 1U << 2;
-constexpr std::uint8_t group_flags_known = 0x07;
+constexpr std::uint8_t flag_forced = 1U << 3;
+constexpr std::uint8_t group_flags_known = claim_mask | flag_announced | flag_forced;
 
 // Flags of an ask.
 constexpr std::uint8_t flag_force = 1U << 0;
@@ -98,7 +99,8 @@ bool valid_groups(const std::vector<GroupEntry>& groups) {
 void put_group(ByteWriter& out, const GroupEntry& entry) {
     put(out, entry.group);
     const auto claim = static_cast<std::uint8_t>(entry.claim);
-    out.write(static_cast<std::uint8_t>(claim | flag_if(entry.announced, flag_announced)));
+    out.write(static_cast<std::uint8_t>(claim | flag_if(entry.announced, flag_announced) |
+                                        flag_if(entry.forced, flag_forced)));
     put(out, entry.term);
     put(out, entry.seen);
     put(out, entry.promised_to);
@@ -113,6 +115,7 @@ bool get_group(ByteReader& in, GroupEntry& entry) {
     const auto flags = in.read<std::uint8_t>();
     entry.claim = static_cast<Claim>(flags & claim_mask);
     entry.announced = (flags & flag_announced) != 0;
+    entry.forced = (flags & flag_forced) != 0;
     get(in, entry.term);
     get(in, entry.seen);
     get(in, entry.promised_to);

@@ -100,7 +100,7 @@ inline rc::Gen<GroupEntry> group_entry() {
         rc::gen::set(&GroupEntry::supports, any_id<NodeId>()),
         rc::gen::set(&GroupEntry::released, any_term()),
         rc::gen::set(&GroupEntry::successor, any_id<NodeId>()),
-        rc::gen::set(&GroupEntry::announced));
+        rc::gen::set(&GroupEntry::announced), rc::gen::set(&GroupEntry::forced));
     return rc::gen::map(drawn, [](GroupEntry entry) {
         if (entry.claim == Claim::none) entry.term = {};
         if (entry.promised_to == no_node) entry.promised_term = {};

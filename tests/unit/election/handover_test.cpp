@@ -354,6 +354,7 @@ TEST_F(Following, H7_a_drained_successor_does_not_stand) {
 TEST_F(Following, H13_forced_onto_a_worse_node_it_stays_there) {
     node.health(20);
     b.release(3, a);
+    b.word.forced = true;
     node.hear(b);
     c.promise(a, node.word().term);
     b.promise(a, node.word().term);
@@ -365,6 +366,20 @@ TEST_F(Following, H13_forced_onto_a_worse_node_it_stays_there) {
     node.health(21);
     node.hear(b);
     EXPECT_NE(node.state(), State::leader) << "until it gets worse than it was";
+}
+
+// Simulator seed 1775 (none): a handover by mistake, from one that had not heard of this node's
+// demotion yet, is no force.
+TEST_F(Following, H13_named_without_force_it_looks_for_a_better_one) {
+    node.health(20);
+    b.release(3, a);
+    node.hear(b);
+    c.promise(a, node.word().term);
+    b.promise(a, node.word().term);
+    b.checked = c.checked = HealthEpoch{100};
+    node.hear(c);
+    node.hear(b);
+    EXPECT_NE(node.state(), State::leader);
 }
 
 }  // namespace

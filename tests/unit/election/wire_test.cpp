@@ -143,7 +143,7 @@ constexpr BadByte bad_bytes[] = {
     {"W10 echo of no node", 75, 0},
     {"W10 echo of no sequence", 91, 0},
     {"W11 group 0", at_group + 3, 0},
-    {"W5 reserved group flag", at_group + 4, 0x0f},
+    {"W5 reserved group flag", at_group + 4, 0x17},
     {"W11 claim none with a term", at_group + 4, 0x04},
     {"W11 leader without a term", at_group + 12, 0},
     {"W11 promise to nobody with a term", at_group + 24, 0},
