@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <net/if.h>
@@ -80,21 +81,25 @@ std::vector<std::vector<IpAddress>> gate_addresses(const config::Config& config)
 }
 
 /// The gate stands, shut, on every interface before the first frame says that this node holds no
-/// lease: an earlier life of the agent may have left an open one.
-Result<> guard_links(vip::Gate& gate) {
+/// lease: an earlier life of the agent may have left an open one. Where it stands now.
+Result<std::vector<vip::InterfaceIndex>> guard_links(vip::Gate& gate) {
     struct if_nameindex* const list = ::if_nameindex();
     if (list == nullptr) return fail_errno("the list of interfaces", errno);
-    Result<> result;
+    Result<std::vector<vip::InterfaceIndex>> guarded;
     for (const struct if_nameindex* link = list; link->if_index != 0; ++link) {
-        const auto attached = gate.attach(vip::InterfaceIndex{static_cast<int>(link->if_index)});
-        if (attached) continue;
-        result = tl::unexpected(
+        const vip::InterfaceIndex index{static_cast<int>(link->if_index)};
+        const auto attached = gate.attach(index);
+        if (attached) {
+            guarded->push_back(index);
+            continue;
+        }
+        guarded = tl::unexpected(
             Error{"the gate on " + std::string(link->if_name) + ": " + attached.error().what,
                   attached.error().code});
         break;
     }
     ::if_freenameindex(list);
-    return result;
+    return guarded;
 }
 
 void log_warnings(const std::vector<control::Warning>& warnings) {
@@ -132,7 +137,8 @@ int serve(const Options& options, Inputs inputs) {
     if (!gate) {
         return refuse(code_of(gate.error(), cli::exit_kernel), gate.error().message());
     }
-    if (const auto guarded = guard_links(*gate); !guarded) {
+    const auto guarded = guard_links(*gate);
+    if (!guarded) {
         return refuse(code_of(guarded.error(), cli::exit_kernel), guarded.error().message());
     }
     const std::string run_directory = options.socket.substr(0, options.socket.rfind('/'));
@@ -154,6 +160,7 @@ int serve(const Options& options, Inputs inputs) {
         return give_up(inputs.config, pulse.error());
     }
     work.set_pulse(**pulse);
+    for (const vip::InterfaceIndex index : *guarded) (*pulse)->gated(index, true);
     lower_priority();
     if (const auto started = work.start(inputs.monitor_password); !started) {
         return give_up(inputs.config, started.error());
