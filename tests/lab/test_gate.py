@@ -89,8 +89,10 @@ class Gate(ClusterTest):
         told = " ".join(self.reasons(leader, leader))
         self.assertIn(self.cluster.vip, told)
         # It grants nothing, and so may not lead, until every promise of its former life has ended.
+        # The other hears of that with the next frame.
         self.wait_for(lambda: self.agent(leader).state() == "follower", "it may lead again")
-        self.agent(other).failover("--to", leader)
+        self.wait_for(lambda: self.agent(other).failover("--to", leader, check=False).returncode
+                      == 0, "it leads again")
         self.wait_for(lambda: answerers(self.observer, self.cluster.vip) == [leader], "it answers")
 
     def test_a_stopped_leader_is_mute_and_stays_so_when_it_goes_on(self):
