@@ -119,8 +119,7 @@ BootTime Group::ask_at(BootTime now) const {
     int better = 0;
     for (const Peer& peer : cluster_.peers) {
         // Of two leaders (N6) the one that was followed may have yielded to the other.
-        const GroupEntry* entry = peer.entry(id_);
-        if (entry != nullptr && entry->claim == Claim::leader && cluster_.alive(peer, now)) {
+        if (claims_lead(now, peer)) {
             free_from = std::max(free_from, peer.link.last_heard() + cluster_.lease());
         }
         const bool stands = peer.role == NodeRole::router && cluster_.alive(peer, now) &&
@@ -369,9 +368,8 @@ Group::Known Group::known(BootTime now) const {
     if (phase_ == Phase::leader) return {cluster_.self, term_, announced_};
     Known best;
     for (const Peer& peer : cluster_.peers) {
+        if (!claims_lead(now, peer)) continue;
         const GroupEntry* entry = peer.entry(id_);
-        if (entry == nullptr || entry->claim != Claim::leader || !cluster_.alive(peer, now))
-            continue;
         if (entry->term >= best.term) best = {peer.id, entry->term, entry->announced};
     }
     return best;

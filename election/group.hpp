@@ -112,6 +112,8 @@ class Group {
     void follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
     [[nodiscard]] bool follows_another(BootTime now, NodeId leader, Term term) const;
     [[nodiscard]] bool still_leads(BootTime now, NodeId leader) const;
+    /// A peer that is alive and says that it leads.
+    [[nodiscard]] bool claims_lead(BootTime now, const Peer& peer) const;
     void note_leader(BootTime now, const Peer& peer, Term term, Outbox& out);
 
     // Standing (group.cpp).

@@ -179,8 +179,12 @@ bool Group::follows_another(BootTime now, NodeId leader, Term term) const {
 
 bool Group::still_leads(BootTime now, NodeId leader) const {
     const Peer* peer = cluster_.majority() ? nullptr : cluster_.find(leader);
-    const GroupEntry* word = peer != nullptr ? peer->entry(id_) : nullptr;
-    return word != nullptr && word->claim == Claim::leader && cluster_.alive(*peer, now);
+    return peer != nullptr && claims_lead(now, *peer);
+}
+
+bool Group::claims_lead(BootTime now, const Peer& peer) const {
+    const GroupEntry* word = peer.entry(id_);
+    return word != nullptr && word->claim == Claim::leader && cluster_.alive(peer, now);
 }
 
 void Group::follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out) {
