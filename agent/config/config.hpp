@@ -5,6 +5,8 @@
 #include "base/clock.hpp"
 #include "base/net/address.hpp"
 #include "base/result.hpp"
+#include "health/probe.hpp"
+#include "router/providers/provider.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -28,6 +30,8 @@ inline constexpr std::size_t groups = 256;
 inline constexpr std::size_t group_addresses = 16;
 inline constexpr std::size_t backends = 64;
 inline constexpr std::size_t routes = 16;
+inline constexpr std::size_t checks = 32;
+inline constexpr std::size_t arguments = 64;
 inline constexpr Duration lease = std::chrono::seconds(3);
 }  // namespace limits
 
@@ -35,7 +39,8 @@ enum class NodeRole { router, witness };
 enum class Quorum { automatic, majority, none };
 /// What `quorum` comes to, once `auto` is resolved.
 enum class Mode { majority, none };
-enum class RouterKind { embedded, none };
+/// The kinds of supervised routers are router::ProviderKind's.
+enum class RouterKind { embedded, none, supervised };
 enum class RouteTarget { primary, secondary };
 
 struct Node {
@@ -89,14 +94,28 @@ struct Route {
     friend bool operator==(const Route&, const Route&) = default;
 };
 
-/// With kind none everything else is empty.
+/// With kind none everything else is empty; backends, monitor and routes are the embedded
+/// router's, provider a supervised one's.
 struct Router {
     RouterKind kind = RouterKind::embedded;
     std::vector<Endpoint> backends;
     Monitor monitor;
     std::vector<Route> routes;
+    router::ProviderConfig provider;
+    std::string admin_password_file;  ///< fills provider.admin.password when the agent starts
+
+    /// What `kind:` says: "embedded", "none", "haproxy", …
+    [[nodiscard]] std::string_view kind_name() const;
 
     friend bool operator==(const Router&, const Router&) = default;
+};
+
+/// One entry of `health:`.
+struct HealthCheck {
+    health::CheckSpec spec;
+    std::string password_file;  ///< fills the probe's password when the agent starts
+
+    friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
 };
 
 struct Config {
@@ -107,6 +126,7 @@ struct Config {
     Quorum quorum = Quorum::automatic;
     std::vector<Group> groups;
     Router router;
+    std::vector<HealthCheck> health;
     Duration announce_refresh = std::chrono::seconds(60);
 
     /// `auto` is majority with three voters or more, else none. Every node is a voter.
@@ -138,7 +158,6 @@ Result<std::size_t> find_self(const Config& config, const std::optional<std::str
 [[nodiscard]] std::string_view to_string(NodeRole role);
 [[nodiscard]] std::string_view to_string(Quorum quorum);
 [[nodiscard]] std::string_view to_string(Mode mode);
-[[nodiscard]] std::string_view to_string(RouterKind kind);
 [[nodiscard]] std::string_view to_string(RouteTarget target);
 
 }  // namespace hamr::config

@@ -20,6 +20,11 @@ class Handler {
     /// Calls `done` once, now or seconds later, on the same loop. Names have been checked against
     /// status() before. A target that leads already is Outcome::done.
     virtual void failover(FailoverRequest request, std::function<void(FailoverAnswer)> done) = 0;
+    /// Drains this node or takes it back. `done` comes once leadership has moved (or cannot); the
+    /// rest of a drain is told by status().
+    virtual void drain(DrainRequest request, std::function<void(Answer)> done) = 0;
+    /// The router reloads its configuration in its own way.
+    virtual void reload(std::function<void(Answer)> done) = 0;
 };
 
 }  // namespace hamr::control

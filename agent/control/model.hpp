@@ -66,14 +66,57 @@ struct BackendStatus {
     friend bool operator==(const BackendStatus&, const BackendStatus&) = default;
 };
 
+/// A supervised router's process or unit. JSON: router.process, absent with other kinds.
+struct ProcessStatus {
+    std::string state;  // off, starting, running, stopping, finishing, waiting, failed
+    std::string unit;   // "" unless systemd runs it
+    int pid = 0;        // 0: none
+    std::optional<WallTime> since;
+    unsigned restarts = 0;  // that nobody asked for, since the agent began
+    std::string last_exit;  // "" before the first
+    std::optional<double> next_start_ms;
+    bool adopted = false;  // an earlier life of the agent started it
+
+    friend bool operator==(const ProcessStatus&, const ProcessStatus&) = default;
+};
+
 struct RouterStatus {
     std::string kind;
     RouterState state = RouterState::off;
     std::uint64_t flows = 0;
     std::string reason;  // why it is not serving; "" when it is
     std::vector<BackendStatus> backends;
+    std::optional<ProcessStatus> process;
 
     friend bool operator==(const RouterStatus&, const RouterStatus&) = default;
+};
+
+enum class CheckState { unknown, up, down, paused };
+
+/// A health check of this host. JSON: the array `checks`.
+struct CheckStatus {
+    std::string name;
+    std::string kind;
+    CheckState state = CheckState::unknown;
+    std::uint64_t weight = 0;  // what its failure adds to the demotion
+    bool fatal = false;
+    std::string output;             // the last result's words
+    std::optional<WallTime> since;  // of the state; null while unknown
+    unsigned flaps = 0;             // turns that count for the damping now
+
+    friend bool operator==(const CheckStatus&, const CheckStatus&) = default;
+};
+
+/// This node's drain. JSON: the object `drain`.
+struct DrainStatus {
+    enum class State { none, moving, finishing, drained };
+
+    State state = State::none;
+    std::uint64_t connections = 0;  // not finished yet
+    std::optional<double> left_ms;  // until the rest is cut; while finishing
+    std::string note;               // why leadership has not moved, what was cut
+
+    friend bool operator==(const DrainStatus&, const DrainStatus&) = default;
 };
 
 struct Warning {
@@ -91,6 +134,8 @@ struct Status {
     std::vector<GroupStatus> groups;
     std::vector<NodeStatus> nodes;  // this one included
     RouterStatus router;
+    std::vector<CheckStatus> checks;
+    DrainStatus drain;
     std::map<std::string, std::uint64_t> drops;  // by reason; the JSON names the five basic ones
     std::vector<Warning> warnings;
 
@@ -142,12 +187,30 @@ struct FailoverAnswer {
     friend bool operator==(const FailoverAnswer&, const FailoverAnswer&) = default;
 };
 
+struct DrainRequest {
+    bool drained = true;                 // false: undrain
+    std::optional<double> timeout_ms;    // how long connections may finish; else drain_timeout
+
+    friend bool operator==(const DrainRequest&, const DrainRequest&) = default;
+};
+
+/// The answer to drain, undrain and reload: begun (drain goes on; see Status::drain) or done.
+struct Answer {
+    Outcome outcome = Outcome::done;
+    std::string message;
+    std::string remedy;
+
+    friend bool operator==(const Answer&, const Answer&) = default;
+};
+
 [[nodiscard]] std::string_view to_string(GroupState state);
 [[nodiscard]] std::string_view to_string(NodeRole role);
 [[nodiscard]] std::string_view to_string(NodeState state);
 [[nodiscard]] std::string_view to_string(RouterState state);
 [[nodiscard]] std::string_view to_string(BackendRole role);
 [[nodiscard]] std::string_view to_string(BackendState state);
+[[nodiscard]] std::string_view to_string(CheckState state);
+[[nodiscard]] std::string_view to_string(DrainStatus::State state);
 
 /// What is wrong with a request by names alone (unknown group or node, a witness as the target,
 /// sent to a witness); nothing when the daemon should judge it.
