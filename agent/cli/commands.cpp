@@ -101,7 +101,7 @@ std::string summary(const config::Config& config) {
     if (witnesses > 0) text += ", " + count(witnesses, "witness", "witnesses");
     text += ", " + count(static_cast<std::ptrdiff_t>(config.groups.size()), "group", "groups");
     text += ", quorum " + std::string(config::to_string(config.effective_mode()));
-    return text + ", router " + std::string(config::to_string(config.router.kind));
+    return text + ", router " + std::string(config.router.kind_name());
 }
 
 int run_check(const Invocation& invocation) {

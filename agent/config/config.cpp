@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/config/config.hpp"
 
+#include "agent/config/kinds.hpp"
+
 #include <algorithm>
 
 namespace hamr::config {
@@ -14,6 +16,12 @@ const Node* Config::find_node(std::string_view name) const {
     const auto found =
         std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == name; });
     return found == nodes.end() ? nullptr : &*found;
+}
+
+std::string_view Router::kind_name() const {
+    if (kind == RouterKind::embedded) return router_kinds[0];
+    if (kind == RouterKind::none) return router_kinds[1];
+    return router_kinds[first_supervised + static_cast<std::size_t>(provider.kind)];
 }
 
 Result<std::size_t> find_self(const Config& config, const std::optional<std::string>& name,
@@ -60,10 +68,6 @@ std::string_view to_string(Quorum quorum) {
 
 std::string_view to_string(Mode mode) {
     return mode == Mode::majority ? "majority" : "none";
-}
-
-std::string_view to_string(RouterKind kind) {
-    return kind == RouterKind::embedded ? "embedded" : "none";
 }
 
 std::string_view to_string(RouteTarget target) {

@@ -2,6 +2,7 @@
 #include "agent/config/addresses.hpp"
 #include "agent/config/config.hpp"
 #include "agent/config/duration.hpp"
+#include "agent/config/kinds.hpp"
 #include "agent/config/reader.hpp"
 #include "agent/config/tree.hpp"
 
@@ -314,8 +315,7 @@ void ConfigReader::read_router(const Section& top) {
     const auto at = std::find_if(router->entries.begin(), router->entries.end(),
                                  [](const Entry& e) { return e.key == "kind"; });
     if (at != router->entries.end()) {
-        constexpr std::array<std::string_view, 7> words{
-            "embedded", "none", "mysqlrouter", "haproxy", "proxysql", "systemd", "command"};
+        const auto& words = router_kinds;
         const auto word = read_word(report_, at->value, "router.kind", words);
         // A slip of the pen hides nothing: the rest is judged as what was probably meant.
         if (!word && nearest_word(at->value.text, words) != "embedded") return;

@@ -16,12 +16,18 @@ namespace hamr::control {
 
 /// Longest text that the readers accept, and their nesting limit is 32.
 inline constexpr std::size_t max_json_bytes = 8 << 20;
+/// Longest time that a drain may leave connections to finish: a day.
+inline constexpr double max_drain_ms = 86'400'000;
 
 [[nodiscard]] std::string to_json(const Status& status);
 [[nodiscard]] std::string to_json(const std::vector<HistoryEntry>& history);
 [[nodiscard]] std::string to_json(const FailoverRequest& request);
 /// {"result":"done","message":…,"moves":[…]}, or the error form {"error":…,"remedy":…}.
 [[nodiscard]] std::string to_json(const FailoverAnswer& answer);
+/// What POST /v1/drain takes: {"timeout_ms":…} or {}.
+[[nodiscard]] std::string to_json(const DrainRequest& request);
+/// {"result":"done","message":…}, or the error form.
+[[nodiscard]] std::string to_json(const Answer& answer);
 [[nodiscard]] std::string error_json(std::string_view error, std::string_view remedy);
 [[nodiscard]] std::string version_json(std::string_view version);
 
@@ -29,7 +35,12 @@ Result<Status> parse_status(std::string_view text);
 Result<std::vector<HistoryEntry>> parse_history(std::string_view text);
 /// Strict: unknown keys and wrong types are errors, since this one is an order.
 Result<FailoverRequest> parse_failover_request(std::string_view text);
+/// Likewise; `drained` is what the path says, not the text.
+Result<DrainRequest> parse_drain_request(std::string_view text);
+/// Likewise, for orders that have nothing to say: nothing, or {}.
+Result<> parse_empty_request(std::string_view text);
 /// Of a 200 answer.
+Result<Answer> parse_answer(std::string_view text);
 Result<FailoverAnswer> parse_failover_answer(std::string_view text);
 Result<std::string> parse_version(std::string_view text);
 

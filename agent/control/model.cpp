@@ -155,6 +155,34 @@ std::string_view to_string(BackendState state) {
     return "down";
 }
 
+std::string_view to_string(CheckState state) {
+    switch (state) {
+        case CheckState::unknown:
+            return "unknown";
+        case CheckState::up:
+            return "up";
+        case CheckState::down:
+            return "down";
+        case CheckState::paused:
+            return "paused";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(DrainStatus::State state) {
+    switch (state) {
+        case DrainStatus::State::none:
+            return "none";
+        case DrainStatus::State::moving:
+            return "moving";
+        case DrainStatus::State::finishing:
+            return "finishing";
+        case DrainStatus::State::drained:
+            return "drained";
+    }
+    return "none";
+}
+
 std::optional<FailoverAnswer> check_names(const Status& status, const FailoverRequest& request) {
     if (request.group && find_name(status.groups, *request.group) == status.groups.end()) {
         return FailoverAnswer{Outcome::unknown,

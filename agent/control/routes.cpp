@@ -48,10 +48,59 @@ void serve_failover(Handler& handler, const ApiRequest& request, const Done& don
     });
 }
 
-constexpr std::array<Route, 4> routes{{{"GET", "/v1/status", serve_status},
+/// Nothing to drain or to reload on a witness: it never leads and runs no router.
+bool refuse_on_witness(Handler& handler, std::string_view what, const Done& done) {
+    const Status status = handler.status();
+    for (const NodeStatus& node : status.nodes) {
+        if (node.name != status.node || node.role != NodeRole::witness) continue;
+        done({http_code(Outcome::refused),
+              error_json("this node, " + node.name + ", is a witness: it has nothing to " +
+                             std::string(what),
+                         "run the command on a router"),
+              {}});
+        return true;
+    }
+    return false;
+}
+
+std::function<void(const Answer&)> answer_with(const Done& done) {
+    return [done](const Answer& answer) { done({http_code(answer.outcome), to_json(answer), {}}); };
+}
+
+void serve_drain(Handler& handler, const ApiRequest& request, const Done& done) {
+    const auto order = parse_drain_request(request.body);
+    if (!order) {
+        done({400, error_json(order.error().message(), R"(send {"timeout_ms": 60000} or {})"), {}});
+        return;
+    }
+    if (!refuse_on_witness(handler, "drain", done)) handler.drain(*order, answer_with(done));
+}
+
+void serve_undrain(Handler& handler, const ApiRequest& request, const Done& done) {
+    if (const auto order = parse_empty_request(request.body); !order) {
+        done({400, error_json(order.error().message(), "send {} or nothing"), {}});
+        return;
+    }
+    if (!refuse_on_witness(handler, "take back", done)) {
+        handler.drain({false, std::nullopt}, answer_with(done));
+    }
+}
+
+void serve_reload(Handler& handler, const ApiRequest& request, const Done& done) {
+    if (const auto order = parse_empty_request(request.body); !order) {
+        done({400, error_json(order.error().message(), "send {} or nothing"), {}});
+        return;
+    }
+    if (!refuse_on_witness(handler, "reload", done)) handler.reload(answer_with(done));
+}
+
+constexpr std::array<Route, 7> routes{{{"GET", "/v1/status", serve_status},
                                        {"GET", "/v1/history", serve_history},
                                        {"GET", "/v1/version", serve_version},
-                                       {"POST", "/v1/failover", serve_failover}}};
+                                       {"POST", "/v1/failover", serve_failover},
+                                       {"POST", "/v1/drain", serve_drain},
+                                       {"POST", "/v1/undrain", serve_undrain},
+                                       {"POST", "/v1/reload", serve_reload}}};
 
 void dispatch(Handler& handler, const ApiRequest& request, const Done& done) {
     const std::string_view path =

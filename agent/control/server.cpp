@@ -237,7 +237,7 @@ asio::awaitable<ApiAnswer> Server::State::ask(ApiRequest request) {
     if (!pending->result) co_await pending->wake.async_wait(tuple_awaitable);
     if (pending->result) co_return std::move(*pending->result);
     ApiAnswer late{504,
-                   error_json("the failover has not come to an end in time",
+                   error_json("what was asked has not come to an end in time",
                               "look at `hamr status` and `hamr history`"),
                    {}};
     co_return late;

@@ -18,7 +18,8 @@
 // the loop does not run.
 //
 // Limits: `connections` at a time (others wait in the kernel's queue), a header of 8 KiB, a body of
-// 64 KiB, `idle` for each read and write, `failover` for the handler's answer to a failover.
+// 64 KiB, `idle` for each read and write, `failover` for the handler's answer to an order
+// (failover, drain, undrain, reload).
 
 namespace hamr::control {
 

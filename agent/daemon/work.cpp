@@ -286,7 +286,7 @@ control::Status Work::status() {
     status.version = std::string(control::version());
     status.quorum = std::string(config::to_string(config_.effective_mode()));
     status.warnings = options_.warnings;
-    status.router.kind = std::string(config::to_string(config_.router.kind));
+    status.router.kind = std::string(config_.router.kind_name());
     status.router.state = control::RouterState::off;
     for (const auto& [key, warning] : troubles_) status.warnings.push_back(warning);
     for (const control::Warning& warning :

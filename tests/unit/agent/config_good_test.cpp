@@ -77,7 +77,7 @@ TEST(GoodConfig, DefaultsOfTheSmallestFile) {
         "f");
     EXPECT_EQ(loaded.config.heartbeat, (Heartbeat{milliseconds(100), 3, 8112}));
     EXPECT_EQ(loaded.config.effective_mode(), Mode::none);
-    EXPECT_EQ(loaded.config.router, (Router{RouterKind::none, {}, {}, {}}));
+    EXPECT_EQ(loaded.config.router, (Router{RouterKind::none, {}, {}, {}, {}, {}}));
     EXPECT_FALSE(loaded.config.groups[0].failback.enabled);
     ASSERT_EQ(loaded.warnings.size(), 1U);
     EXPECT_THAT(loaded.warnings[0].to_string(),

@@ -4,6 +4,7 @@
 #include "agent/control/server.hpp"
 #include "tests/unit/agent/sample.hpp"
 
+#include <deque>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -25,6 +26,10 @@ class FakeHandler : public control::Handler {
 
     control::Status status() override {
         if (broken) throw std::runtime_error("the fake is broken");
+        if (draining && !steps.empty()) {
+            current.drain = steps.front();
+            steps.pop_front();
+        }
         return current;
     }
     std::vector<control::HistoryEntry> history() override { return past; }
@@ -53,7 +58,31 @@ class FakeHandler : public control::Handler {
         }
     }
 
+    void drain(control::DrainRequest request, std::function<void(control::Answer)> done) override {
+        drains.push_back(request);
+        if (silent) return;
+        if (refusal.outcome != control::Outcome::done) return done(refusal);
+        draining = request.drained;
+        if (!draining) current.drain = {};
+        for (control::GroupStatus& group : current.groups) {
+            if (group.leader == current.node) group.leader = "router2";
+        }
+        done({control::Outcome::done,
+              request.drained ? "router1 drains" : "router1 takes part again", ""});
+    }
+
+    void reload(std::function<void(control::Answer)> done) override {
+        if (refusal.outcome != control::Outcome::done) return done(refusal);
+        done({control::Outcome::done, "haproxy has reloaded", ""});
+    }
+
     control::Status current = sample_status();
+    /// What a refused drain, undrain or reload is answered with; Outcome::done: none is refused.
+    control::Answer refusal;
+    std::vector<control::DrainRequest> drains;
+    /// How a drain goes on: each status() after it takes one; the last one stays.
+    std::deque<control::DrainStatus> steps;
+    bool draining = false;
     std::vector<control::HistoryEntry> past = sample_history();
     std::vector<control::FailoverRequest> asked;
     bool broken = false;

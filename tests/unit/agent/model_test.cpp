@@ -13,7 +13,9 @@ namespace {
 
 using test::sample_history;
 using test::sample_status;
+using test::supervised_status;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(WallTimeText, ThereAndBack) {
     for (const char* text : {"2026-11-20T06:00:00Z", "1970-01-01T00:00:00Z",
@@ -55,9 +57,44 @@ TEST(StatusJson, IsTheTextOfTheDesign) {
         R"("router":{"kind":"embedded","state":"degraded","flows":812,)"
         R"("reason":"no secondary: ro leads to the primary","backends":[{)"
         R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
-        R"("note":""}]},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
+        R"("note":""}]},"checks":[],)"
+        R"("drain":{"state":"none","connections":0,"left_ms":null,"note":""},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
         R"("unknown_node":0,"malformed":0},)"
         R"("warnings":[{"what":"the clock drifts","remedy":"look at chrony"}]})");
+}
+
+TEST(StatusJson, OfASupervisedRouterThereAndBack) {
+    const std::string text = to_json(supervised_status());
+    const auto parsed = parse_status(text);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(*parsed, supervised_status());
+    EXPECT_THAT(text,
+                HasSubstr(R"("process":{"state":"waiting","unit":"haproxy.service","pid":4711,)"
+                          R"("since":"2026-11-20T06:00:01Z","restarts":3,)"
+                          R"x("last_exit":"killed by signal 9 (SIGKILL)","next_start_ms":1500.5,)x"
+                          R"("adopted":true}},"checks":[{"name":"mysql 127.0.0.1:6446",)"
+                          R"("kind":"mysql","state":"down","weight":100,"fatal":false,)"
+                          R"("output":"ERR 2003: no backend","since":"2026-11-20T06:00:02Z",)"
+                          R"("flaps":2},{"name":"router","kind":"process","state":"unknown",)"
+                          R"("weight":1000000,"fatal":true,"output":"","since":null,"flaps":0}],)"
+                          R"("drain":{"state":"finishing","connections":12,"left_ms":48000.5,)"
+                          R"("note":"1 connection was cut"})"));
+    EXPECT_THAT(to_json(sample_status()), Not(HasSubstr("process")));
+}
+
+TEST(StatusJson, EveryWordThereAndBack) {
+    using Drain = DrainStatus::State;
+    for (const Drain state : {Drain::none, Drain::moving, Drain::finishing, Drain::drained}) {
+        Status status = sample_status();
+        status.drain.state = state;
+        EXPECT_EQ(parse_status(to_json(status))->drain.state, state) << to_string(state);
+    }
+    for (const CheckState state :
+         {CheckState::unknown, CheckState::up, CheckState::down, CheckState::paused}) {
+        Status status = supervised_status();
+        status.checks[0].state = state;
+        EXPECT_EQ(parse_status(to_json(status))->checks[0].state, state) << to_string(state);
+    }
 }
 
 TEST(StatusJson, UnknownIsNull) {
@@ -136,6 +173,44 @@ TEST(FailoverJson, AnswerThereAndBack) {
     EXPECT_EQ(text.error, "it is worse");
     EXPECT_EQ(text.remedy, "use --force");
     EXPECT_THAT(parse_error("<html>").error, HasSubstr("not understood"));
+}
+
+TEST(DrainJson, RequestThereAndBack) {
+    EXPECT_EQ(to_json(DrainRequest{}), "{}");
+    EXPECT_EQ(to_json(DrainRequest{true, 1500.0}), R"({"timeout_ms":1500})");
+    for (const DrainRequest& request : {DrainRequest{}, DrainRequest{true, 0.0}}) {
+        EXPECT_EQ(parse_drain_request(to_json(request)), request);
+    }
+    EXPECT_EQ(parse_drain_request(""), DrainRequest{});
+    EXPECT_EQ(parse_drain_request(R"({"timeout_ms":null})"), DrainRequest{});
+}
+
+TEST(DrainJson, AnOrderThatIsNotUnderstoodIsRefused) {
+    const auto error = [](std::string_view text) {
+        return parse_drain_request(text).error().message();
+    };
+    const std::string range =
+        "the request \"timeout_ms\" is not a number of milliseconds from 0 to 86400000";
+    EXPECT_EQ(error(R"({"timeout":5})"), "the request has an unknown key \"timeout\"");
+    EXPECT_EQ(error(R"({"timeout_ms":-1})"), range);
+    EXPECT_EQ(error(R"({"timeout_ms":86400001})"), range);
+    EXPECT_EQ(error(R"({"timeout_ms":1e999})"), "not JSON: syntax error");
+    EXPECT_EQ(error(R"({"timeout_ms":"5s"})"),
+              "the request \"timeout_ms\" is not a number in range");
+    EXPECT_TRUE(parse_empty_request(""));
+    EXPECT_TRUE(parse_empty_request("{}"));
+    EXPECT_EQ(parse_empty_request(R"({"now":1})").error().message(),
+              "the request has an unknown key \"now\"");
+    EXPECT_EQ(parse_empty_request("[]").error().message(), "the request is not an object");
+}
+
+TEST(DrainJson, AnswerThereAndBack) {
+    const Answer answer{Outcome::done, "router1 drains", ""};
+    EXPECT_EQ(parse_answer(to_json(answer)), answer);
+    const ErrorText text = parse_error(to_json(Answer{Outcome::refused, "no peer", "heal one"}));
+    EXPECT_EQ(text.error, "no peer");
+    EXPECT_EQ(text.remedy, "heal one");
+    EXPECT_FALSE(parse_answer("{}"));
 }
 
 TEST(CheckNames, FindsWhatNoDaemonHasToJudge) {

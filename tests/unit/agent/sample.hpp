@@ -46,13 +46,30 @@ inline control::Status sample_status() {
         812,
         "no secondary: ro leads to the primary",
         {{"192.0.2.21:3306", BackendRole::primary, BackendState::up, "replication", ""},
-         {"192.0.2.22:3306", BackendRole::unknown, BackendState::down, "", "connection refused"}}};
+         {"192.0.2.22:3306", BackendRole::unknown, BackendState::down, "", "connection refused"}},
+        {}};
     status.drops = {{"bad_signature", 12},
                     {"malformed", 0},
                     {"replayed", 0},
                     {"unknown_node", 0},
                     {"wrong_cluster", 0}};
     status.warnings = {{"the clock drifts", "look at chrony"}};
+    return status;
+}
+
+/// As above, of a host with a supervised router.
+inline control::Status supervised_status() {
+    using namespace control;
+    Status status = sample_status();
+    status.router = {"haproxy", RouterState::failed, 812, "haproxy was killed by signal 9", {}, {}};
+    status.router.process = ProcessStatus{"waiting", "haproxy.service",
+                                          4711,      parse_time("2026-11-20T06:00:01Z"),
+                                          3,         "killed by signal 9 (SIGKILL)",
+                                          1500.5,    true};
+    status.checks = {{"mysql 127.0.0.1:6446", "mysql", CheckState::down, 100, false,
+                      "ERR 2003: no backend", parse_time("2026-11-20T06:00:02Z"), 2},
+                     {"router", "process", CheckState::unknown, 1'000'000, true, "", {}, 0}};
+    status.drain = {DrainStatus::State::finishing, 12, 48'000.5, "1 connection was cut"};
     return status;
 }
 

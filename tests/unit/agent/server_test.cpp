@@ -129,6 +129,46 @@ TEST_F(ControlServer, AFailoverWithoutEndIsA504) {
     EXPECT_EQ(ask("POST", "/v1/failover", "{}").http, 504U);
 }
 
+TEST_F(ControlServer, DrainsTakesBackAndReloads) {
+    FakeAgent agent(options());
+    ASSERT_TRUE(agent.start());
+    const Response drained = ask("POST", "/v1/drain", R"({"timeout_ms":1500})");
+    EXPECT_EQ(drained.http, 200U);
+    EXPECT_EQ(parse_answer(drained.body)->message, "router1 drains");
+    EXPECT_EQ(ask("POST", "/v1/undrain").http, 200U);
+    EXPECT_EQ(parse_answer(ask("POST", "/v1/reload", "{}").body)->message, "haproxy has reloaded");
+    EXPECT_EQ(agent.handler.drains,
+              (std::vector<DrainRequest>{{true, 1500.0}, {false, std::nullopt}}));
+    for (const char* path : {"/v1/drain", "/v1/undrain", "/v1/reload"}) {
+        EXPECT_EQ(ask("POST", path, R"({"x":1})").http, 400U) << path;
+        EXPECT_EQ(ask("GET", path).http, 405U) << path;
+    }
+    EXPECT_EQ(agent.handler.drains.size(), 2U);
+}
+
+TEST_F(ControlServer, ARefusedDrainSaysWhy) {
+    FakeAgent agent(options());
+    agent.handler.refusal = {Outcome::refused, "no other router is able to lead", "heal router2"};
+    ASSERT_TRUE(agent.start());
+    for (const char* path : {"/v1/drain", "/v1/undrain", "/v1/reload"}) {
+        const Response refused = ask("POST", path);
+        EXPECT_EQ(refused.http, 409U) << path;
+        EXPECT_EQ(parse_error(refused.body).remedy, "heal router2");
+    }
+}
+
+TEST_F(ControlServer, AWitnessHasNothingToDrainOrReload) {
+    FakeAgent agent(options());
+    agent.handler.current.node = "witness1";
+    ASSERT_TRUE(agent.start());
+    for (const char* path : {"/v1/drain", "/v1/undrain", "/v1/reload"}) {
+        const Response refused = ask("POST", path);
+        EXPECT_EQ(refused.http, 409U) << path;
+        EXPECT_THAT(refused.body, HasSubstr("this node, witness1, is a witness"));
+    }
+    EXPECT_TRUE(agent.handler.drains.empty());
+}
+
 TEST_F(ControlServer, AnExceptionIsA500AndTheServerLives) {
     FakeAgent agent(options());
     agent.handler.broken = true;
