@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,7 +30,7 @@ enum class StartWhen : std::uint8_t {
     leader,  ///< only while this host leads: for a router that must bind the VIP itself
 };
 
-/// How often to speak to the admin port of a ProxySQL, and as whom.
+/// Where the admin port of a ProxySQL is, and as whom to log in.
 struct AdminAccess {
     std::optional<Endpoint> address;
     std::string user;
@@ -92,17 +93,31 @@ struct Plan {
     Request reload;
     /// Stop listening, finish what is there, then end.
     Request finish;
+    /// After `finish` it ends by itself with its last connection; else somebody has to count, and to
+    /// send `stop`.
+    bool ends_when_finished = false;
+    /// Takes `finish` back. std::monostate: it must be stopped and started again.
+    Request resume;
     /// End now, politely. SIGKILL follows after stop_timeout.
     Request stop;
     std::vector<Listener> listeners;
     std::string stats_socket;       ///< HAProxy's, when its configuration has one
+    AdminAccess admin;              ///< ProxySQL's: the operator's words, else its own file's
     /// Legal, but the operator should know ("daemon is overridden: the agent runs it in the
     /// foreground").
     std::vector<std::string> warnings;
 };
 
-/// `file`: the text of config.config ("" when the kind has none). The error says what is missing in
-/// it and what to write.
+/// The router's own configuration file: as configured, else where the kind's packages put it; empty
+/// when the kind needs none.
+[[nodiscard]] std::string config_path(const ProviderConfig& config);
+
+/// `file`: the text of config_path() ("" when there is none; of a directory, which HAProxy knows:
+/// its *.cfg files in order of their names, each ended by a newline). The error says what is missing
+/// and what to write. What a text leaves unclear (conditions, variables, names that would have to be
+/// resolved) gives fewer listeners, never wrong ones. Time and memory are linear in the text; at
+/// most max_listeners are told.
+inline constexpr std::size_t max_listeners = 256;
 [[nodiscard]] Result<Plan> make_plan(const ProviderConfig& config, std::string_view file);
 
 }  // namespace hamr::router
