@@ -13,6 +13,7 @@ pkg_check_modules(libnl REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf)
 pkg_check_modules(libmnl REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(conntrack REQUIRED IMPORTED_TARGET libnetfilter_conntrack)
+pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 
 # Asio and Beast are header-only; no deprecated overloads, no executor surprises.
 add_library(hamr_asio INTERFACE)

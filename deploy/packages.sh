@@ -25,7 +25,7 @@ packages_of() {
         boost=$(boost_version)
         echo g++ cmake ninja-build ccache pkg-config git ca-certificates clang bpftool libbpf-dev \
             libnl-3-dev libnl-route-3-dev "libboost${boost}-dev" "libboost-json${boost}-dev" \
-            libsodium-dev libmariadb-dev libyaml-cpp-dev libspdlog-dev \
+            libsodium-dev libmariadb-dev libsystemd-dev libyaml-cpp-dev libspdlog-dev \
             libexpected-dev libmnl-dev libnetfilter-conntrack-dev
         ;;
     run) echo iproute2 nftables procps python3 mariadb-server mariadb-client ;;
