@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/ruleset.hpp"
 
+#include "router/tickle_packet.hpp"
+
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -57,6 +59,22 @@ std::vector<Endpoint> of_family(const std::vector<Endpoint>& backends, Family fa
     return found;
 }
 
+/// The set of this family's VIPs.
+std::string set_of(const FamilyWords& words, const std::vector<IpAddress>& all) {
+    auto vips = of_family(all, words.family);
+    std::sort(vips.begin(), vips.end());
+    vips.erase(std::unique(vips.begin(), vips.end()), vips.end());
+    return std::string("\tset ") + words.vips + " {\n\t\ttype " + words.nfproto +
+           "_addr\n\t\telements = { " +
+           join(vips, [](const IpAddress& a) { return a.to_string(); }) + " }\n\t}\n";
+}
+
+constexpr const char* replace_table =
+    "add table inet hamr\n"
+    "delete table inet hamr\n"
+    "table inet hamr {\n"
+    "\tcomment \"made by hamrd, which removes it when it stops\"\n";
+
 class Renderer {
   public:
     explicit Renderer(const RulesetInput& input) : input_(input) {
@@ -66,10 +84,7 @@ class Renderer {
     }
 
     Ruleset render() {
-        line("add table inet hamr");
-        line("delete table inet hamr");
-        line("table inet hamr {");
-        line("\tcomment \"made by hamrd, which removes it when it stops\"");
+        out_.text = replace_table;
         sets();
         strays();
         ways_out();
@@ -101,16 +116,7 @@ class Renderer {
     }
 
     void sets() {
-        for (const FamilyWords& words : families_) {
-            auto vips = of_family(input_.vips, words.family);
-            std::sort(vips.begin(), vips.end());
-            vips.erase(std::unique(vips.begin(), vips.end()), vips.end());
-            line(std::string("\tset ") + words.vips + " {");
-            rule(std::string("type ") + words.nfproto + "_addr");
-            rule("elements = { " + join(vips, [](const IpAddress& a) { return a.to_string(); }) +
-                 " }");
-            close();
-        }
+        for (const FamilyWords& words : families_) out_.text += set_of(words, input_.vips);
     }
 
     void strays() {
@@ -235,6 +241,29 @@ class Renderer {
 Ruleset render(const RulesetInput& input) {
     if (input.vips.empty() || input.routes.empty()) return {render_removal(), {}};
     return Renderer(input).render();
+}
+
+std::string render_tracking(const std::vector<IpAddress>& vips) {
+    if (vips.empty()) return render_removal();
+    std::string sets;
+    std::string untracked;
+    std::string tracked;
+    for (const FamilyWords& words : {v4, v6}) {
+        if (of_family(vips, words.family).empty()) continue;
+        const std::string ip = std::string("\t\t") + words.ip;
+        sets += set_of(words, vips);
+        untracked += ip + " saddr @" + words.vips +
+                     " tcp flags & (fin | syn | rst | ack) == ack tcp window " +
+                     std::to_string(tickle_window) + " tcp sequence { " +
+                     std::to_string(tickle_sequence) + ", " + std::to_string(tickle_sequence_far) +
+                     " } notrack\n";
+        tracked += ip + " daddr @" + words.vips + " meta l4proto tcp ct state new counter\n";
+    }
+    return replace_table + sets +
+           "\tchain untracked {\n\t\ttype filter hook output priority raw; policy accept;\n" +
+           untracked + "\t}\n" +
+           "\tchain tracked {\n\t\ttype filter hook input priority filter - 10; policy accept;\n" +
+           tracked + "\t}\n}\n";
 }
 
 std::string render_removal() {

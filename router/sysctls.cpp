@@ -45,12 +45,7 @@ bool was_off(const std::vector<Sysctl>& originals, const std::string& path) {
 }  // namespace
 
 std::vector<Sysctl> embedded_router_sysctls(const SysctlInput& input) {
-    std::vector<Sysctl> list;
-    list.push_back({"net/netfilter/nf_conntrack_events",
-                    "1",
-                    "every flow's end is told, also when it began before the listener",
-                    {},
-                    true});
+    std::vector<Sysctl> list = tracking_sysctls();
     list.push_back({"net/netfilter/nf_conntrack_tcp_be_liberal",
                     "1",
                     "a flow taken over from a peer has windows that this host has not seen",
@@ -68,6 +63,14 @@ std::vector<Sysctl> embedded_router_sysctls(const SysctlInput& input) {
     }
     if (input.ipv6) add_ipv6(input, list);
     return list;
+}
+
+std::vector<Sysctl> tracking_sysctls() {
+    return {{"net/netfilter/nf_conntrack_events",
+             "1",
+             "every flow's end is told, also when it began before the listener",
+             {},
+             true}};
 }
 
 std::vector<Sysctl> address_sysctls(const std::vector<std::string>& interfaces) {

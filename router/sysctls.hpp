@@ -40,6 +40,10 @@ struct SysctlInput {
 /// In the order in which they must be written; restored in the reverse order.
 [[nodiscard]] std::vector<Sysctl> embedded_router_sysctls(const SysctlInput& input);
 
+/// What following the flows of a supervised router needs (router/io/flow_sync.hpp), before the
+/// first rule that uses connection tracking: besides address_sysctls().
+[[nodiscard]] std::vector<Sysctl> tracking_sysctls();
+
 /// What every host that may hold an address needs on the links of its addresses, whatever routes.
 [[nodiscard]] std::vector<Sysctl> address_sysctls(const std::vector<std::string>& interfaces);
 
