@@ -6,8 +6,8 @@
 #   deploy/packages.sh GROUP...          installs what is missing (root)
 #   deploy/packages.sh --list GROUP...   prints the names
 #
-# Groups: build (compile it), run (quickstart: hosts as namespaces, MariaDB), test (everything else
-# that tests/run wants). Nothing is removed, and no service is started.
+# Groups: build (compile it), run (quickstart: hosts as namespaces, MariaDB), package (make the
+# .deb), test (everything else that tests/run wants). Nothing is removed, and no service is started.
 set -euo pipefail
 
 # Debian 12 has Boost 1.74 (too old for this) and 1.81; Debian 13 has 1.83.
@@ -29,12 +29,13 @@ packages_of() {
             libexpected-dev libmnl-dev libnetfilter-conntrack-dev
         ;;
     run) echo iproute2 nftables procps python3 mariadb-server mariadb-client ;;
+    package) echo dpkg-dev file binutils ;;
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
-            man-db mandoc clang-format
+            man-db mandoc clang-format debootstrap systemd-container zstd lintian
         ;;
     *)
-        echo "packages.sh: unknown group '$1' (build, run, test)" >&2
+        echo "packages.sh: unknown group '$1' (build, run, package, test)" >&2
         exit 2
         ;;
     esac
@@ -95,7 +96,7 @@ main() {
         shift
     fi
     if [[ $# == 0 ]]; then
-        echo "usage: packages.sh [--list] build|run|test ..." >&2
+        echo "usage: packages.sh [--list] build|run|package|test ..." >&2
         exit 2
     fi
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
