@@ -85,24 +85,24 @@ struct Listener {
 };
 
 struct Plan {
-    std::string name;               ///< for messages: "haproxy"
-    std::vector<std::string> argv;  ///< in the foreground, as one process tree; empty for systemd
-    std::vector<std::string> judge; ///< exits with 0 when the configuration is good; may be empty
+    std::string name;                ///< for messages: "haproxy"
+    std::vector<std::string> argv;   ///< in the foreground, as one process tree; empty for systemd
+    std::vector<std::string> judge;  ///< exits with 0 when the configuration is good; may be empty
     std::string user;
     std::string unit;
     Request reload;
     /// Stop listening, finish what is there, then end.
     Request finish;
-    /// After `finish` it ends by itself with its last connection; else somebody has to count, and to
-    /// send `stop`.
+    /// After `finish` it ends by itself with its last connection; else somebody has to count, and
+    /// to send `stop`.
     bool ends_when_finished = false;
     /// Takes `finish` back. std::monostate: it must be stopped and started again.
     Request resume;
     /// End now, politely. SIGKILL follows after stop_timeout.
     Request stop;
     std::vector<Listener> listeners;
-    std::string stats_socket;       ///< HAProxy's, when its configuration has one
-    AdminAccess admin;              ///< ProxySQL's: the operator's words, else its own file's
+    std::string stats_socket;  ///< HAProxy's, when its configuration has one
+    AdminAccess admin;         ///< ProxySQL's: the operator's words, else its own file's
     /// Legal, but the operator should know ("daemon is overridden: the agent runs it in the
     /// foreground").
     std::vector<std::string> warnings;
@@ -113,10 +113,10 @@ struct Plan {
 [[nodiscard]] std::string config_path(const ProviderConfig& config);
 
 /// `file`: the text of config_path() ("" when there is none; of a directory, which HAProxy knows:
-/// its *.cfg files in order of their names, each ended by a newline). The error says what is missing
-/// and what to write. What a text leaves unclear (conditions, variables, names that would have to be
-/// resolved) gives fewer listeners, never wrong ones. Time and memory are linear in the text; at
-/// most max_listeners are told.
+/// its *.cfg files in order of their names, each ended by a newline). The error says what is
+/// missing and what to write. What a text leaves unclear (conditions, variables, names that would
+/// have to be resolved) gives fewer listeners, never wrong ones. Time and memory are linear in the
+/// text; at most max_listeners are told.
 inline constexpr std::size_t max_listeners = 256;
 [[nodiscard]] Result<Plan> make_plan(const ProviderConfig& config, std::string_view file);
 
