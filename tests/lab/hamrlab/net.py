@@ -130,6 +130,12 @@ class Host:
     def has_carrier(self, interface="eth0"):
         return "LOWER_UP" in self.ip("link", "show", "dev", interface)
 
+    def close(self):
+        """Ends its processes; the lab removes its namespace and its directory."""
+        for process in reversed(self.processes):
+            if process.running:
+                process.kill()
+
 
 class Lab:
     """One segment (a bridge called "segment") and its hosts. close() leaves nothing behind."""
@@ -206,9 +212,7 @@ class Lab:
         # A second Ctrl-C must not stop the cleaning half-way.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         for host in self.hosts.values():
-            for process in reversed(host.processes):
-                if process.running:
-                    process.kill()
+            host.close()
         for name in [h.namespace for h in self.hosts.values()] + [self.switch]:
             _remove_namespace(name)
         shutil.rmtree(self.dir, ignore_errors=True)
