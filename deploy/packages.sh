@@ -32,7 +32,8 @@ packages_of() {
     package) echo dpkg-dev file binutils ;;
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
-            man-db mandoc clang-format debootstrap systemd-container zstd lintian
+            man-db mandoc clang-format debootstrap systemd-container zstd lintian \
+            galera-4 rsync socat
         ;;
     *)
         echo "packages.sh: unknown group '$1' (build, run, package, test)" >&2

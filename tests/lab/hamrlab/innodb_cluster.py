@@ -75,15 +75,15 @@ class InnodbCluster:
         """The primary as every running member sees it, else None."""
         views = [{n for n, (state, role) in self.members(server).items()
                   if (state, role) == ("ONLINE", "PRIMARY")} for server in self.running()]
-        one = views[0] if views and all(view == views[0] for view in views) else set()
-        return self.server(next(iter(one))) if len(one) == 1 else None
+        if not views or len(views[0]) != 1 or any(view != views[0] for view in views):
+            return None
+        server = self.server(next(iter(views[0])))
+        # For some seconds the others do not know that it has died.
+        return server if server in self.running() else None
 
-    def wait_primary(self, but=None, timeout=30):
-        """Waits until all agree on a primary, another one than `but`; returns it."""
-        def found():
-            server = self.primary()
-            return server if server is not but else None
-        return wait_for(found, "the group has a primary", timeout, 0.1)
+    def wait_primary(self, timeout=30):
+        """Waits until all who run agree on a primary that runs; returns it."""
+        return wait_for(self.primary, "the group has a primary", timeout, 0.1)
 
     def wait_online(self, servers, timeout=60):
         def online():

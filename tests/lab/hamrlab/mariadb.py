@@ -28,9 +28,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO '{APPLICATION[0]}'@'%';
 """
 
 
-def _options(datadir, socket):
+def _options(datadir, socket, user="root"):
     return ["--no-defaults", f"--datadir={datadir}", f"--socket={socket}",
-            f"--pid-file={datadir}/server.pid", "--user=root", "--skip-name-resolve",
+            f"--pid-file={datadir}/server.pid", f"--user={user}", "--skip-name-resolve",
             "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M",
             "--innodb-flush-log-at-trx-commit=2", "--performance-schema=OFF",
             "--aria-pagecache-buffer-size=1M", "--key-buffer-size=1M"]
@@ -82,11 +82,17 @@ class MariaDb:
         self.socket = host.dir / "mariadb.sock"
         self.process: Process | None = None
 
-    def start(self, read_only=False):
+    def make_data(self):
         if not self.datadir.exists():
             run(["cp", "-a", "--sparse=always", template(), self.datadir])
+
+    def options(self, user="root"):
+        return _options(self.datadir, self.socket, user)
+
+    def start(self, read_only=False):
+        self.make_data()
         self.process = self.host.spawn("mariadbd", [
-            "mariadbd", *_options(self.datadir, self.socket), f"--port={self.port}",
+            "mariadbd", *self.options(), f"--port={self.port}",
             "--bind-address=*", f"--server-id={self.server_id}", "--log-bin=bin",
             "--log-slave-updates", f"--read-only={int(read_only)}"])
         self.wait_ready()

@@ -4,6 +4,7 @@
 import itertools
 import json
 import signal
+import sys
 
 from .core import LabError, program, tail, wait_for
 
@@ -127,6 +128,20 @@ class Sql(Tool):
     """Sql(client, to="192.0.2.100:6446", user=…, password=…): queries without pause."""
 
     command = "sql"
+
+
+_CONNECT = """
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+s.settimeout(2)
+print(s.connect_ex((sys.argv[1], int(sys.argv[2]))))
+"""
+
+
+def connect_error(host, endpoint):
+    """errno of a TCP connection from this host; 0 when it is accepted."""
+    address, port = endpoint.rsplit(":", 1)
+    return int(host.run(sys.executable, "-c", _CONNECT, address.strip("[]"), port).stdout)
 
 
 def answerers(host, address, milliseconds=300):
