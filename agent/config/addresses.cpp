@@ -3,6 +3,8 @@
 
 #include "agent/config/reader.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 
 namespace hamr::config {
@@ -33,6 +35,26 @@ bool host_bits_are(const IpPrefix& prefix, bool bit) {
 
 std::string said(std::string_view path, const std::string& text) {
     return std::string(path) + ": \"" + text + "\" ";
+}
+
+/// NAME:PORT, which is never looked up: "" when `text` is nothing like it.
+std::string why_no_name(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return {};
+    const std::string_view name = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    const bool host = std::all_of(name.begin(), name.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+    });
+    const bool letters = std::any_of(name.begin(), name.end(), [](char c) {
+        return std::isalpha(static_cast<unsigned char>(c)) != 0;
+    });
+    if (!host || !letters || port.find_first_not_of("0123456789") != std::string_view::npos) {
+        return {};
+    }
+    const std::string_view address = name == "localhost" ? "127.0.0.1" : "192.0.2.21";
+    return "names its host, and names are not resolved; write its numeric address, as in " +
+           std::string(address) + ":" + std::string(port);
 }
 
 }  // namespace
@@ -115,7 +137,7 @@ std::optional<Endpoint> read_endpoint(Report& report, const Value& value, std::s
     if (value.kind == Value::Kind::list) {
         report.problem(value.place, std::string(path) +
                                         ": a list where ADDRESS:PORT is expected; quote an IPv6 "
-                                        "backend: \"[2001:db8::21]:3306\"");
+                                        "address: \"[2001:db8::21]:3306\"");
         return std::nullopt;
     }
     const auto text = read_text(report, value, path);
@@ -129,6 +151,8 @@ std::optional<Endpoint> read_endpoint(Report& report, const Value& value, std::s
             remedy = bare->is_v4() ? "has no port; write " + Endpoint{*bare, 3306}.to_string()
                                    : "is an IPv6 address; with a port it is written as in "
                                      "\"[2001:db8::21]:3306\"";
+        } else if (const std::string name = why_no_name(*text); !name.empty()) {
+            remedy = name;
         }
         report.problem(value.place, said(path, *text) + remedy);
         return std::nullopt;

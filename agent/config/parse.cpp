@@ -2,13 +2,12 @@
 #include "agent/config/addresses.hpp"
 #include "agent/config/config.hpp"
 #include "agent/config/duration.hpp"
-#include "agent/config/kinds.hpp"
+#include "agent/config/parts.hpp"
 #include "agent/config/reader.hpp"
 #include "agent/config/tree.hpp"
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 // From the tree to a Config, one function per part of the file, in the order of the manual.
 
@@ -35,10 +34,6 @@ class ConfigReader {
     void read_prefer(const Value& value, const std::string& path, Group& group);
     void read_failback(const Value& value, const std::string& path, Group& group);
     void read_vips(const Value& value, const std::string& path, Group& group);
-    void read_router(const Section& top);
-    void read_embedded(const Section& section);
-    void read_monitor(const Section& section);
-    void read_routes(const Value& value);
     void read_announce(const Section& top);
     void refuse_later(const Section& top, std::string_view key, std::string_view what);
     void warn_about_quorum(Place place);
@@ -71,9 +66,9 @@ Config ConfigReader::read() {
     read_heartbeat(top);
     read_quorum(top);
     read_groups(top);
-    read_router(top);
+    config_.router = read_router(report_, top, book_);
     read_announce(top);
-    refuse_later(top, "health", "a list of checks");
+    config_.health = read_health(report_, top, config_);
     refuse_later(top, "http", "the TCP listener");
     return std::move(config_);
 }
@@ -300,138 +295,6 @@ void ConfigReader::read_failback(const Value& value, const std::string& path, Gr
         const auto delay =
             read_duration(report_, *after, path + ".after", Duration{}, std::chrono::hours(24));
         group.failback = {true, delay.value_or(Duration{})};
-    }
-}
-
-void ConfigReader::read_router(const Section& top) {
-    constexpr std::string_view example =
-        "router: {backends: [192.0.2.21:3306], monitor: {user: hamr, password_file: "
-        "/etc/hamr/monitor.password}}, or router: {kind: none} for an address with nothing behind "
-        "it";
-    const Value* router = top.require("router", example);
-    if (router == nullptr || !expect_map(report_, *router, "router", example)) return;
-
-    std::size_t kind = 0;
-    const auto at = std::find_if(router->entries.begin(), router->entries.end(),
-                                 [](const Entry& e) { return e.key == "kind"; });
-    if (at != router->entries.end()) {
-        const auto& words = router_kinds;
-        const auto word = read_word(report_, at->value, "router.kind", words);
-        // A slip of the pen hides nothing: the rest is judged as what was probably meant.
-        if (!word && nearest_word(at->value.text, words) != "embedded") return;
-        kind = word.value_or(0);
-        if (kind >= 2) {
-            report_.problem(at->value.place,
-                            "router.kind: " + std::string(words[kind]) +
-                                " is not in this version, which has embedded and none");
-            return;
-        }
-    }
-    if (kind == 1) {
-        config_.router.kind = RouterKind::none;
-        for (const Entry* entry : distinct_entries(report_, *router)) {
-            if (entry->key == "kind") continue;
-            report_.problem(entry->place, "router." + entry->key.substr(0, 64) +
-                                              " has no meaning with kind: none; remove it");
-        }
-        return;
-    }
-    read_embedded(Section(report_, *router, "router", {"kind", "backends", "monitor", "routes"}));
-}
-
-void ConfigReader::read_embedded(const Section& section) {
-    if (const Value* list = section.require("backends", "backends: [192.0.2.21:3306]")) {
-        std::map<Endpoint, Place> seen;
-        read_list(report_, *list, "router.backends", limits::backends, [&](const Value& item) {
-            const auto backend = read_endpoint(report_, item, "router.backends");
-            if (!backend) return;
-            const auto [first, added] = seen.emplace(*backend, item.place);
-            if (!added) {
-                report_.problem(item.place, "router.backends: " + backend->to_string() +
-                                                " is listed twice, first in line " +
-                                                std::to_string(first->second.line) + "; keep one");
-                return;
-            }
-            book_.expect_no_vip(backend->address, "backend " + backend->to_string(), item.place);
-            config_.router.backends.push_back(*backend);
-        });
-    }
-    read_monitor(section);
-    if (const Value* routes = section.find("routes")) {
-        read_routes(*routes);
-    } else {
-        config_.router.routes = {{"rw", 6446, RouteTarget::primary},
-                                 {"ro", 6447, RouteTarget::secondary}};
-    }
-}
-
-void ConfigReader::read_monitor(const Section& section) {
-    constexpr std::string_view example =
-        "monitor: {user: hamr, password_file: /etc/hamr/monitor.password}";
-    const Value* value = section.find("monitor");
-    if (value == nullptr) {
-        report_.warning(section.place(),
-                        "router.monitor is missing: roles cannot be known without an account, the "
-                        "first backend that answers counts as the primary; write, for example: " +
-                            std::string(example));
-        return;
-    }
-    if (!expect_map(report_, *value, "router.monitor", example)) return;
-    const Section monitor(report_, *value, "router.monitor",
-                          {"user", "password_file", "interval", "timeout"});
-    Monitor& out = config_.router.monitor;
-    if (const Value* user = monitor.require("user", "user: hamr")) {
-        out.user = read_text(report_, *user, "router.monitor.user").value_or("");
-    }
-    if (const Value* file = monitor.find("password_file")) {
-        out.password_file =
-            read_file_path(report_, *file, "router.monitor.password_file").value_or("");
-    }
-    if (const Value* interval = monitor.find("interval")) {
-        out.interval = read_duration(report_, *interval, "router.monitor.interval",
-                                     milliseconds(10), seconds(60))
-                           .value_or(out.interval);
-        out.timeout = std::max<Duration>(out.interval, milliseconds(500));
-    }
-    if (const Value* timeout = monitor.find("timeout")) {
-        out.timeout = read_duration(report_, *timeout, "router.monitor.timeout", milliseconds(10),
-                                    seconds(60))
-                          .value_or(out.timeout);
-    }
-}
-
-void ConfigReader::read_routes(const Value& value) {
-    constexpr std::string_view example = "routes: {rw: {port: 6446, to: primary}}";
-    if (!expect_map(report_, value, "router.routes", example)) return;
-    if (value.entries.empty() || value.entries.size() > limits::routes) {
-        report_.problem(value.place, "router.routes must have 1 to " +
-                                         std::to_string(limits::routes) + " routes, not " +
-                                         std::to_string(value.entries.size()));
-        return;
-    }
-    std::map<std::uint16_t, std::string> ports;
-    for (const Entry* entry : distinct_entries(report_, value)) {
-        if (!check_name(report_, entry->place, entry->key, "a route's name")) continue;
-        const std::string path = "router.routes." + entry->key;
-        if (!expect_map(report_, entry->value, path, "{port: 6446, to: primary}")) continue;
-        const Section section(report_, entry->value, path, {"port", "to"});
-        Route route{entry->key, 0, RouteTarget::primary};
-        if (const Value* port = section.require("port", "port: 6446")) {
-            const auto number = read_integer(report_, *port, path + ".port", 1, 65535);
-            route.port = static_cast<std::uint16_t>(number.value_or(0));
-            const auto [first, added] = ports.emplace(route.port, route.name);
-            if (number && !added) {
-                report_.problem(port->place, path + ".port: " + std::to_string(route.port) +
-                                                 " is already the port of route " + first->second +
-                                                 "; give each its own");
-            }
-        }
-        if (const Value* to = section.require("to", "to: primary")) {
-            constexpr std::array<std::string_view, 2> words{"primary", "secondary"};
-            const auto word = read_word(report_, *to, path + ".to", words);
-            route.to = word == 1U ? RouteTarget::secondary : RouteTarget::primary;
-        }
-        config_.router.routes.push_back(std::move(route));
     }
 }
 

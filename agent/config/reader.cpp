@@ -75,15 +75,27 @@ std::vector<const Entry*> distinct_entries(Report& report, const Value& map) {
     return entries;
 }
 
-Section::Section(Report& report, const Value& map, std::string path,
-                 std::initializer_list<std::string_view> known)
-    : report_(report), map_(map), path_(std::move(path)) {
+Section::Section(Report& report, const Value& map, std::string path_of_map,
+                 std::span<const std::string_view> known, const Elsewhere& elsewhere)
+    : report_(report), map_(map), path_(std::move(path_of_map)) {
+    const auto is_known = [&](std::string_view key) {
+        return std::find(known.begin(), known.end(), key) != known.end();
+    };
     for (const Entry* entry : distinct_entries(report, map)) {
-        if (std::find(known.begin(), known.end(), entry->key) != known.end()) continue;
-        misspelt_.push_back(nearest_word(entry->key, {known.begin(), known.size()}));
-        report.problem(entry->place,
-                       "unknown key " + quoted(entry->key) +
-                           suggestion(entry->key, {known.begin(), known.size()}, "known here:"));
+        if (is_known(entry->key)) continue;
+        const std::string why = elsewhere ? elsewhere(entry->key) : std::string();
+        if (!why.empty()) {
+            report.problem(entry->place, path(entry->key) + " " + why);
+        } else if (entry->key == "password" && is_known("password_file")) {
+            misspelt_.emplace_back("password_file");
+            report.problem(entry->place, path(entry->key) +
+                                             ": no secret stands in this file; write it into a "
+                                             "file of its own and name that with password_file");
+        } else {
+            misspelt_.push_back(nearest_word(entry->key, known));
+            report.problem(entry->place, "unknown key " + quoted(entry->key) +
+                                             suggestion(entry->key, known, "known here:"));
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 // Typed reading of a tree: each function reports what is wrong (named with the setting's path, as
@@ -30,8 +31,15 @@ std::string suggestion(std::string_view word, std::span<const std::string_view> 
 /// One map of the file. Reports unknown and repeated keys when it is made.
 class Section {
   public:
+    /// What to say of a key that is known, but not here: "has no meaning with kind: tcp; remove
+    /// it". "" for a key that is known nowhere.
+    using Elsewhere = std::function<std::string(std::string_view key)>;
+
     Section(Report& report, const Value& map, std::string path,
-            std::initializer_list<std::string_view> known);
+            std::initializer_list<std::string_view> known)
+        : Section(report, map, std::move(path), std::span(known.begin(), known.size()), {}) {}
+    Section(Report& report, const Value& map, std::string path,
+            std::span<const std::string_view> known, const Elsewhere& elsewhere);
 
     /// The value of a key, or null when it is absent (the first one, when it is given twice).
     [[nodiscard]] const Value* find(std::string_view key) const;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One row for each thing that can be wrong: the file, and all that is said about it.
 #include "agent/config/config.hpp"
+#include "tests/unit/agent/config_rows.hpp"
 
 #include <chrono>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -12,59 +12,19 @@
 namespace hamr::config {
 namespace {
 
-using Lines = std::vector<std::string>;
-
-/// A good file in five lines; rows replace or append lines (counted from 1).
-const Lines good{"cluster: shop",
-                 "nodes: {r1: 192.0.2.11, r2: 192.0.2.12, w1: {addresses: [192.0.2.13], role: "
-                 "witness}}",
-                 "key_file: /k", "vip: 192.0.2.100/24", "router: {kind: none}"};
-
-std::string with(std::size_t number, const std::string& text) {
-    Lines lines = good;
-    if (number > lines.size()) lines.resize(number);
-    lines[number - 1] = text;
-    std::string file;
-    for (const std::string& line : lines) file += line + "\n";
-    return file;
-}
-
-/// A good file with the embedded router; `extra` is one more setting in its line 5.
-std::string embedded(const std::string& settings) {
-    return with(5, "router: {" + settings + "}");
-}
-
-const std::string backends = "backends: [192.0.2.21:3306]";
-const std::string monitor = "monitor: {user: u, password_file: /p}";
-
-struct Row {
-    std::string name;
-    std::string file;
-    Lines problems;
-};
-
-void PrintTo(const Row& row, std::ostream* out) {
-    *out << row.name;
-}
-
-Lines problems_of(const std::string& text) {
-    Lines lines;
-    try {
-        parse(text, "f");
-    } catch (const ConfigError& error) {
-        for (const Problem& problem : error.problems()) lines.push_back(problem.to_string());
-    }
-    return lines;
-}
+using test::backends;
+using test::embedded;
+using test::Lines;
+using test::monitor;
+using test::problems_of;
+using test::Row;
+using test::row_name;
+using test::with;
 
 class BadConfig : public testing::TestWithParam<Row> {};
 
 TEST_P(BadConfig, SaysWhatWhereAndWhatToWrite) {
-    EXPECT_EQ(problems_of(GetParam().file), GetParam().problems);
-}
-
-std::string row_name(const testing::TestParamInfo<Row>& info) {
-    return info.param.name;
+    EXPECT_EQ(problems_of(GetParam().file), GetParam().said);
 }
 
 const Row file_rows[] = {
@@ -109,7 +69,8 @@ const Row file_rows[] = {
       "f:1:1: key_file is missing; write, for example: key_file: /etc/hamr/hamr.key",
       "f:1:1: vip is missing; write, for example: vip: 192.0.2.100/24",
       "f:1:1: router is missing; write, for example: router: {backends: [192.0.2.21:3306], "
-      "monitor: {user: hamr, password_file: /etc/hamr/monitor.password}}, or router: {kind: none} "
+      "monitor: {user: hamr, password_file: /etc/hamr/monitor.password}}, or router: {kind: "
+      "haproxy}, or router: {kind: none} "
       "for an address with nothing behind it"}},
     {"unknown_key",
      with(6, "keyfile2: /k"),
@@ -137,9 +98,6 @@ const Row file_rows[] = {
     {"relative_key_file",
      with(3, "key_file: hamr.key"),
      {"f:3:11: key_file: \"hamr.key\" is not an absolute path; begin it with /"}},
-    {"health_comes_later",
-     with(6, "health: []"),
-     {"f:6:9: health: a list of checks is not in this version; remove this setting"}},
     {"http_comes_later",
      with(6, "http: 0.0.0.0:8113"),
      {"f:6:7: http: the TCP listener is not in this version; remove this setting"}},
@@ -300,16 +258,6 @@ const Row group_rows[] = {
 INSTANTIATE_TEST_SUITE_P(Groups, BadConfig, testing::ValuesIn(group_rows), row_name);
 
 const Row router_rows[] = {
-    {"haproxy_comes_later",
-     with(5, "router: {kind: haproxy, config: /etc/haproxy/haproxy.cfg}"),
-     {"f:5:16: router.kind: haproxy is not in this version, which has embedded and none"}},
-    {"kind_word",
-     with(5, "router: {kind: keepalived}"),
-     {"f:5:16: router.kind: unknown word \"keepalived\"; choose from embedded, none, mysqlrouter, "
-      "haproxy, proxysql, systemd, command"}},
-    {"none_with_backends",
-     with(5, "router: {kind: none, backends: [192.0.2.21:3306]}"),
-     {"f:5:22: router.backends has no meaning with kind: none; remove it"}},
     {"no_backends",
      embedded(monitor),
      {"f:5:9: router.backends is missing; write, for example: backends: [192.0.2.21:3306]"}},
@@ -318,11 +266,15 @@ const Row router_rows[] = {
      {"f:5:21: router.backends: \"192.0.2.21\" has no port; write 192.0.2.21:3306"}},
     {"backend_name",
      embedded("backends: [db1:3306], " + monitor),
-     {"f:5:21: router.backends: \"db1:3306\" is not ADDRESS:PORT with a numeric address, as in "
-      "192.0.2.21:3306 or \"[2001:db8::21]:3306\""}},
+     {"f:5:21: router.backends: \"db1:3306\" names its host, and names are not resolved; write "
+      "its numeric address, as in 192.0.2.21:3306"}},
+    {"backend_path",
+     embedded("backends: [/run/mysqld.sock], " + monitor),
+     {"f:5:21: router.backends: \"/run/mysqld.sock\" is not ADDRESS:PORT with a numeric address, "
+      "as in 192.0.2.21:3306 or \"[2001:db8::21]:3306\""}},
     {"unquoted_ipv6_backend",
      embedded("backends: [[2001:db8::21], 192.0.2.21:3306], " + monitor),
-     {"f:5:21: router.backends: a list where ADDRESS:PORT is expected; quote an IPv6 backend: "
+     {"f:5:21: router.backends: a list where ADDRESS:PORT is expected; quote an IPv6 address: "
       "\"[2001:db8::21]:3306\""}},
     {"backend_twice",
      embedded("backends: [192.0.2.21:3306, 192.0.2.21:3306], " + monitor),
@@ -333,7 +285,8 @@ const Row router_rows[] = {
       "(line 4); give each its own"}},
     {"monitor_password_in_the_file",
      embedded(backends + ", monitor: {user: u, password: secret, password_file: /p}"),
-     {"f:5:58: unknown key \"password\"; known here: user, password_file, interval, timeout"}},
+     {"f:5:58: router.monitor.password: no secret stands in this file; write it into a file of its "
+      "own and name that with password_file"}},
     {"monitor_interval",
      embedded(backends + ", monitor: {user: u, password_file: /p, interval: 1ms}"),
      {"f:5:87: router.monitor.interval must be from 10ms to 1m, not 1ms"}},
@@ -379,11 +332,7 @@ const Row warning_rows[] = {
 class ConfigWarning : public testing::TestWithParam<Row> {};
 
 TEST_P(ConfigWarning, IsNoError) {
-    Lines lines;
-    for (const Problem& warning : parse(GetParam().file, "f").warnings) {
-        lines.push_back(warning.to_string());
-    }
-    EXPECT_EQ(lines, GetParam().problems);
+    EXPECT_EQ(test::warnings_of(GetParam().file), GetParam().said);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, ConfigWarning, testing::ValuesIn(warning_rows), row_name);

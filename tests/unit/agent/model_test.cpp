@@ -194,7 +194,7 @@ TEST(DrainJson, AnOrderThatIsNotUnderstoodIsRefused) {
     EXPECT_EQ(error(R"({"timeout":5})"), "the request has an unknown key \"timeout\"");
     EXPECT_EQ(error(R"({"timeout_ms":-1})"), range);
     EXPECT_EQ(error(R"({"timeout_ms":86400001})"), range);
-    EXPECT_EQ(error(R"({"timeout_ms":1e999})"), "not JSON: syntax error");
+    EXPECT_EQ(error(R"({"timeout_ms":1e999})"), range);
     EXPECT_EQ(error(R"({"timeout_ms":"5s"})"),
               "the request \"timeout_ms\" is not a number in range");
     EXPECT_TRUE(parse_empty_request(""));
