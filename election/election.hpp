@@ -51,7 +51,7 @@ class Election {
 
     void health(BootTime now, const HealthReport& report);
 
-    /// A drained node does not lead while another can.
+    /// A drained node hands over as soon as another can lead, and does not begin to lead.
     void drain(BootTime now, bool drained);
 
     /// A clean stop: hands every group over (or releases it). Nothing is led any more afterwards.

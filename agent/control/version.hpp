@@ -10,5 +10,6 @@ namespace hamr::control {
 
 inline constexpr const char* default_socket = "/run/hamr/hamrd.sock";
 inline constexpr const char* default_config = "/etc/hamr/hamr.yaml";
+inline constexpr const char* default_state = "/var/lib/hamr";
 
 }  // namespace hamr::control

@@ -4,7 +4,9 @@
 #include "agent/cli/exit_codes.hpp"
 #include "agent/config/config.hpp"
 #include "agent/daemon/environment.hpp"
+#include "agent/daemon/files.hpp"
 #include "router/io/nft.hpp"
+#include "router/io/supervisor.hpp"
 #include "router/io/sysctl_store.hpp"
 #include "vip/gate/gate.hpp"
 #include "vip/io/netlink.hpp"
@@ -19,6 +21,8 @@
 namespace hamr::daemon {
 
 namespace {
+
+constexpr Duration router_stop_timeout = std::chrono::seconds{10};
 
 struct Removal {
     vip::Links links;
@@ -78,7 +82,7 @@ Result<int> remove_addresses(const std::vector<IpAddress>& addresses) {
     return fail("the kernel has not answered within 2 s");
 }
 
-int clean_up(const std::string& config_path, const std::string& socket) {
+int clean_up(const Options& options) {
     const auto lock = lock_namespace();
     if (!lock) {
         std::fprintf(stderr,
@@ -89,7 +93,7 @@ int clean_up(const std::string& config_path, const std::string& socket) {
     }
     int code = cli::exit_done;
     try {
-        const config::Loaded loaded = config::load(config_path);
+        const config::Loaded loaded = config::load(options.config);
         std::vector<IpAddress> addresses;
         for (const config::Group& group : loaded.config.groups) {
             for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
@@ -101,8 +105,12 @@ int clean_up(const std::string& config_path, const std::string& socket) {
         code = cli::exit_config;
     }
     if (!report("rules", router_io::remove_blocking())) code = cli::exit_failed;
-    const std::string run_directory = socket.substr(0, socket.rfind('/'));
-    if (!report("settings", router_io::SysctlStore(run_directory + "/sysctls").restore())) {
+    const Files files(options.socket);
+    if (!options.keep_router) {
+        const auto ended = router_io::end_orphan(files.router, router_stop_timeout);
+        if (!report("router", ended)) code = cli::exit_failed;
+    }
+    if (!report("settings", router_io::SysctlStore(files.sysctls).restore())) {
         code = cli::exit_failed;
     }
     // The gate goes last: whatever could not be taken off before stays mute until the next boot.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "agent/daemon/options.hpp"
 #include "base/net/address.hpp"
 #include "base/result.hpp"
 
-#include <string>
 #include <vector>
 
 namespace hamr::daemon {
@@ -15,6 +15,6 @@ namespace hamr::daemon {
 
 /// `hamrd --cleanup`: what a dead agent left goes, addresses first and the gate last. Says on
 /// standard output what was done. Returns an exit code.
-int clean_up(const std::string& config_path, const std::string& socket);
+int clean_up(const Options& options);
 
 }  // namespace hamr::daemon

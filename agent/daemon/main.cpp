@@ -3,10 +3,11 @@
 
 #include "agent/cli/exit_codes.hpp"
 #include "agent/config/config.hpp"
-#include "agent/config/keys.hpp"
 #include "agent/control/version.hpp"
 #include "agent/daemon/cleanup.hpp"
 #include "agent/daemon/environment.hpp"
+#include "agent/daemon/files.hpp"
+#include "agent/daemon/inputs.hpp"
 #include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/log.hpp"
 #include "agent/daemon/options.hpp"
@@ -42,33 +43,6 @@ int code_of(const Error& error, int otherwise) {
     const bool permission = error.code == std::errc::operation_not_permitted ||
                             error.code == std::errc::permission_denied;
     return permission ? cli::exit_no_permission : otherwise;
-}
-
-/// Everything that was read before anything is started.
-struct Inputs {
-    config::Config config;
-    std::size_t self = 0;
-    std::vector<config::Key> keys;
-    std::string monitor_password;
-    std::vector<control::Warning> warnings;
-};
-
-Result<Inputs> read_inputs(const Options& options) {
-    Inputs inputs;
-    config::Loaded loaded = config::load(options.config);
-    inputs.warnings = config_warnings(loaded);
-    inputs.config = std::move(loaded.config);
-    inputs.keys = config::load_keys(inputs.config.key_file);
-    const auto self = config::find_self(inputs.config, options.node, local_addresses());
-    if (!self) return tl::unexpected(self.error());
-    inputs.self = *self;
-    // A witness asks no server, so nobody needs to put the password there.
-    const bool routes = inputs.config.nodes[*self].role == config::NodeRole::router;
-    const config::Monitor& monitor = inputs.config.router.monitor;
-    if (routes && !monitor.password_file.empty()) {
-        inputs.monitor_password = config::load_password(monitor.password_file);
-    }
-    return inputs;
 }
 
 std::vector<std::vector<IpAddress>> gate_addresses(const config::Config& config) {
@@ -123,6 +97,20 @@ Result<> take_gate_off(const config::Config& config) {
     return {};
 }
 
+PulseConfig pulse_inputs(const Inputs& inputs) {
+    PulseConfig pulse = pulse_config(inputs.config, inputs.self, inputs.keys);
+    pulse.drained = inputs.drained;
+    const router::ProviderConfig& provider = inputs.config.router.provider;
+    const bool paused =
+        inputs.plan.has_value() && (inputs.drained || provider.start == router::StartWhen::leader);
+    if (!paused) {
+        for (std::string& source : HealthService::source_names(inputs.checks)) {
+            pulse.health_sources.push_back(std::move(source));
+        }
+    }
+    return pulse;
+}
+
 /// Nothing has been started.
 int give_up(const config::Config& config, const Error& error) {
     (void)take_gate_off(config);
@@ -141,8 +129,8 @@ int serve(const Options& options, Inputs inputs) {
     if (!guarded) {
         return refuse(code_of(guarded.error(), cli::exit_kernel), guarded.error().message());
     }
-    const std::string run_directory = options.socket.substr(0, options.socket.rfind('/'));
-    if (const auto made = make_run_directory(run_directory); !made) {
+    const Files files(options.socket);
+    if (const auto made = make_run_directory(files.directory); !made) {
         return give_up(inputs.config, made.error());
     }
 
@@ -150,27 +138,27 @@ int serve(const Options& options, Inputs inputs) {
     raise_priority(inputs.warnings);
     boost::asio::io_context pulse_io{1};
     boost::asio::io_context work_io{1};
-    const config::Node& self = inputs.config.nodes[inputs.self];
-    Work work(work_io, inputs.config, {options.socket, run_directory, self.name, inputs.warnings},
+    Work work(work_io, inputs,
+              {options.socket, files,
+               drained_file(options.state, inputs.config.cluster, inputs.node().name)},
               *gate);
 
-    auto pulse = Pulse::open(pulse_io, pulse_config(inputs.config, inputs.self, inputs.keys), *gate,
-                             work.listener());
+    auto pulse = Pulse::open(pulse_io, pulse_inputs(inputs), *gate, work.listener());
     if (!pulse) {
         return give_up(inputs.config, pulse.error());
     }
     work.set_pulse(**pulse);
     for (const vip::InterfaceIndex index : *guarded) (*pulse)->gated(index, true);
     lower_priority();
-    if (const auto started = work.start(inputs.monitor_password); !started) {
+    if (const auto started = work.start(); !started) {
         return give_up(inputs.config, started.error());
     }
     spdlog::info("started version={} cluster={} node={} quorum={} interval_ms={} misses={}",
-                 control::version(), inputs.config.cluster, self.name,
+                 control::version(), inputs.config.cluster, inputs.node().name,
                  config::to_string(inputs.config.effective_mode()),
                  to_ms(inputs.config.heartbeat.interval), inputs.config.heartbeat.misses);
     log_warnings(inputs.warnings);
-    log_warnings(absent_addresses(self, local_addresses()));
+    log_warnings(absent_addresses(inputs.node(), local_addresses()));
     std::thread worker([&work] { work.run(); });
     std::vector<control::Warning> unused;
     raise_priority(unused);
@@ -191,10 +179,10 @@ int run(int argc, char** argv) {
     if (parsed.done) return parsed.code;
     const Options& options = parsed.options;
     if (sodium_init() < 0) return refuse(cli::exit_failed, "libsodium could not be initialised");
-    if (options.cleanup) return clean_up(options.config, options.socket);
+    if (options.cleanup) return clean_up(options);
     open_log();
     ignore_sigpipe();
-    // The habit of sending it for a reload must not end the agent without a handover.
+    // It is a reload, once the agent runs; until then it must not end it.
     std::signal(SIGHUP, SIG_IGN);
     try {
         auto inputs = read_inputs(options);

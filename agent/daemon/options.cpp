@@ -14,8 +14,8 @@ namespace hamr::daemon {
 namespace {
 
 constexpr const char* help =
-    "usage: hamrd [--config FILE] [--node NAME] [--socket PATH]\n"
-    "       hamrd --cleanup [--config FILE] [--socket PATH]\n"
+    "usage: hamrd [--config FILE] [--node NAME] [--socket PATH] [--state DIR]\n"
+    "       hamrd --cleanup [--keep-router] [--config FILE] [--socket PATH]\n"
     "\n"
     "The agent of one host: elects a leader with its peers, holds the floating address\n"
     "while it leads, and routes what arrives there. Talk to it with `hamr`.\n"
@@ -25,8 +25,10 @@ constexpr const char* help =
     "                  of this host)\n"
     "  --socket PATH   where `hamr` finds the agent (default %s);\n"
     "                  history and original settings are kept in its directory\n"
-    "  --cleanup       take away what a dead agent left (addresses, rules, settings, gate)\n"
-    "                  and exit\n"
+    "  --state DIR     where it is kept that this node is drained (default %s)\n"
+    "  --cleanup       take away what a dead agent left (addresses, rules, settings, gate,\n"
+    "                  a supervised router) and exit\n"
+    "  --keep-router   with --cleanup: leave the router to the next agent, which adopts it\n"
     "  --version       print the version and exit\n"
     "  --help          print this and exit\n"
     "\n"
@@ -40,10 +42,13 @@ ParsedOptions parse_options(int argc, char** argv) {
     ParsedOptions parsed;
     parsed.options.config = control::default_config;
     parsed.options.socket = control::default_socket;
-    static const std::array<option, 7> known{{{"config", required_argument, nullptr, 'c'},
+    parsed.options.state = control::default_state;
+    static const std::array<option, 9> known{{{"config", required_argument, nullptr, 'c'},
                                               {"node", required_argument, nullptr, 'n'},
                                               {"socket", required_argument, nullptr, 's'},
+                                              {"state", required_argument, nullptr, 'd'},
                                               {"cleanup", no_argument, nullptr, 'x'},
+                                              {"keep-router", no_argument, nullptr, 'k'},
                                               {"version", no_argument, nullptr, 'v'},
                                               {"help", no_argument, nullptr, 'h'},
                                               {nullptr, 0, nullptr, 0}}};
@@ -65,14 +70,21 @@ ParsedOptions parse_options(int argc, char** argv) {
             case 's':
                 parsed.options.socket = optarg;
                 break;
+            case 'd':
+                parsed.options.state = optarg;
+                break;
             case 'x':
                 parsed.options.cleanup = true;
+                break;
+            case 'k':
+                parsed.options.keep_router = true;
                 break;
             case 'v':
                 std::printf("hamrd %s\n", std::string(control::version()).c_str());
                 return end_with(cli::exit_done);
             case 'h':
-                std::printf(help, control::default_config, control::default_socket);
+                std::printf(help, control::default_config, control::default_socket,
+                            control::default_state);
                 return end_with(cli::exit_done);
             default: {
                 const bool missing = found == ':';
@@ -86,6 +98,10 @@ ParsedOptions parse_options(int argc, char** argv) {
     if (optind < argc) {
         std::fprintf(stderr, "hamrd: unexpected argument \"%s\"; try `hamrd --help`\n",
                      argv[optind]);
+        return end_with(cli::exit_usage);
+    }
+    if (parsed.options.keep_router && !parsed.options.cleanup) {
+        std::fprintf(stderr, "hamrd: --keep-router goes with --cleanup; try `hamrd --help`\n");
         return end_with(cli::exit_usage);
     }
     if (parsed.options.socket.find('/') == std::string::npos) {

@@ -11,7 +11,9 @@ struct Options {
     std::string config;
     std::optional<std::string> node;
     std::string socket;
+    std::string state;  ///< the directory of what survives a reboot
     bool cleanup = false;
+    bool keep_router = false;  ///< with cleanup: the next agent adopts it
 };
 
 struct ParsedOptions {

@@ -39,6 +39,7 @@ Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, L
       led_since_(config_.groups.size(), long_ago) {
     for (const std::string& source : config_.health_sources) health_.declare(source);
     if (config_.holds_addresses) health_.declare("addresses");
+    if (config_.drained) election_.drain(BootClock::now(), true);
 }
 
 Result<std::unique_ptr<Pulse>> Pulse::open(boost::asio::io_context& io, PulseConfig config,
@@ -199,6 +200,17 @@ void Pulse::set_health(health::Source source) {
     // Links tell their changes, so what is known of them is always new: the verdict is as old as
     // the checks, never as the last change of a link.
     check_readiness();
+}
+
+void Pulse::forget_health(const std::string& source) {
+    health_.remove(source);
+    report_health(BootClock::now());
+}
+
+void Pulse::drain(bool drained) {
+    const BootTime now = BootClock::now();
+    election_.drain(now, drained);
+    settle(now);
 }
 
 void Pulse::check_readiness() {

@@ -45,6 +45,8 @@ struct PulseConfig {
     bool holds_addresses = true;
     /// Sources of health that must speak before this node counts as healthy ("router").
     std::vector<std::string> health_sources;
+    /// It begins drained, from the first frame on.
+    bool drained = false;
 };
 
 /// What the pulse loop tells; called on the pulse thread, so implementations only post.
@@ -89,6 +91,9 @@ class Pulse {
     // On the pulse thread only (post to it).
     [[nodiscard]] PulseStatus status() const;
     void set_health(health::Source source);
+    /// This source counts no more (a check that pauses).
+    void forget_health(const std::string& source);
+    void drain(bool drained);
     [[nodiscard]] std::uint32_t request_failover(election::GroupId group, election::NodeId target,
                                                  bool force);
     void gated(vip::InterfaceIndex index, bool attached);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/status_page.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace hamr::daemon {
@@ -64,6 +65,14 @@ void show_nodes(const PulseStatus& pulse, control::Status& status) {
                 {from.name + " has another configuration (quorum, heartbeat or nodes)",
                  "give every node the same file and restart hamrd there"});
         }
+    }
+    const auto may_lead = [](const control::NodeStatus& node) {
+        return node.role == control::NodeRole::router && node.state == control::NodeState::alive &&
+               !node.drained;
+    };
+    if (std::none_of(status.nodes.begin(), status.nodes.end(), may_lead)) {
+        status.warnings.push_back({"every router that is alive is drained: none may begin to lead",
+                                   "`hamr undrain` on one of them"});
     }
     if (pulse.health.demotion > 0) {
         status.warnings.push_back(

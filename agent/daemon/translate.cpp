@@ -57,7 +57,7 @@ PulseConfig pulse_config(const config::Config& config, std::size_t self,
         to.addresses.refresh = config.announce_refresh;
     }
     pulse.holds_addresses = !witness;
-    if (config.router.kind == config::RouterKind::embedded && !witness) {
+    if (config.router.kind != config::RouterKind::none && !witness) {
         pulse.health_sources.push_back("router");
     }
     return pulse;

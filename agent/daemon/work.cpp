@@ -2,7 +2,6 @@
 #include "agent/daemon/work.hpp"
 
 #include "agent/control/version.hpp"
-#include "agent/daemon/failover_words.hpp"
 #include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/log.hpp"
 #include "agent/daemon/status_page.hpp"
@@ -26,24 +25,26 @@ std::string address_key(const std::string& group, const IpAddress& address) {
 
 }  // namespace
 
-/// One `hamr failover`: done when every group has been answered.
-struct Work::Order {
-    std::function<void(control::FailoverAnswer)> done;
-    control::FailoverAnswer answer;
-    std::map<std::string, std::string> leaders;  ///< before
-    BootTime begun;
-    std::size_t left = 0;
-};
-
-Work::Work(boost::asio::io_context& io, const config::Config& config, WorkOptions options,
-           vip::Gate& gate)
+Work::Work(boost::asio::io_context& io, const Inputs& inputs, WorkOptions options, vip::Gate& gate)
     : io_(io),
-      config_(config),
+      inputs_(inputs),
+      config_(inputs.config),
+      node_(inputs.node().name),
       options_(std::move(options)),
       gate_(gate),
-      history_(options_.run_directory + "/history.jsonl"),
-      signals_(io, SIGTERM, SIGINT),
-      settings_(config, options_.run_directory + "/sysctls") {}
+      history_(options_.files.history),
+      signals_(io, SIGTERM, SIGINT, SIGHUP),
+      manager_(io,
+               [this] {
+                   boost::asio::post(pulse_->io(), [this] {
+                       boost::asio::post(io_, [this] { manager_.alive(); });
+                   });
+               }),
+      settings_(inputs.config, options_.files.sysctls),
+      orders_(inputs.config, [this](const std::string& group, election::NodeId target, bool force,
+                                    std::function<void(std::uint32_t)> asked) {
+          ask_failover(group, target, force, std::move(asked));
+      }) {}
 
 Work::~Work() = default;
 
@@ -59,10 +60,11 @@ Listener Work::listener() {
     };
     listener.announced = [this, here](std::string group, election::Term term, Duration after) {
         here([this, group = std::move(group), term, after] {
-            history_.add_stages(options_.node, group, "announced", to_ms(after));
+            history_.add_stages(node_, group, "announced", to_ms(after));
             spdlog::info("announced group={} term={} after_ms={:.2f}", group, term.value,
                          to_ms(after));
             addresses_well(group);
+            if (flows_) flows_->announced(group);
         });
     };
     listener.report = [this, here](std::string group, vip::Report report) {
@@ -72,7 +74,7 @@ Listener Work::listener() {
     };
     listener.failover_done = [this, here](std::uint32_t id, election::AskResult result,
                                           election::NodeId target) {
-        here([this, id, result, target] { moved(id, result, target); });
+        here([this, id, result, target] { orders_.answered(id, result, target); });
     };
     listener.gate_wanted = [this, here](vip::InterfaceIndex index) {
         here([this, index] { guard(index); });
@@ -91,7 +93,7 @@ Listener Work::listener() {
                          source.to_string(), total);
         });
     };
-    listener.stopped = [this, here] { here([this] { io_.stop(); }); };
+    listener.stopped = [this, here] { here([this] { pulse_stopped(); }); };
     return listener;
 }
 
@@ -106,9 +108,13 @@ void Work::note(const election::Transition& transition) {
     entry.term = transition.term.value;
     spdlog::info("transition group={} node={} from={} to={} term={} reason=\"{}\"", entry.group,
                  entry.node, entry.from, entry.to, entry.term, entry.reason);
-    if (transition.node == election::node_id(options_.node)) {
+    if (transition.node == election::node_id(node_)) {
         states_[entry.group] = entry.to;
         if (entry.to != "leader") addresses_well(entry.group);
+        if (flows_ && entry.to != "leader") flows_->left(entry.group);
+        leadership_changed();
+    } else if (flows_ && entry.to == "leader") {
+        flows_->led_by_other(entry.group);
     }
     history_.add(std::move(entry));
     trouble("history", history_.failure(), "make room or fix the permissions of the directory");
@@ -138,15 +144,24 @@ void Work::note_report(const std::string& group, const vip::Report& report) {
         case vip::Notice::mac_changed:
             break;
     }
-    const auto state = states_.find(group);
     if (report.notice == vip::Notice::waiting || report.notice == vip::Notice::ready) return;
+    note_event(group, report.text);
+}
+
+void Work::note_event(const std::string& group, const std::string& reason) {
+    const auto state = states_.find(group);
     control::HistoryEntry entry;
     entry.time = wall_time(BootClock::now());
-    entry.node = options_.node;
+    entry.node = node_;
     entry.group = group;
     entry.from = entry.to = state != states_.end() ? state->second : "starting";
-    entry.reason = report.text;
+    entry.reason = reason;
     history_.add(std::move(entry));
+}
+
+void Work::note_event(const std::string& reason) {
+    spdlog::warn("event: {}", reason);
+    for (const config::Group& group : config_.groups) note_event(group.name, reason);
 }
 
 control::WallTime Work::wall_time(BootTime at) const {
@@ -188,12 +203,8 @@ void Work::guard(vip::InterfaceIndex index) {
     boost::asio::post(pulse_->io(), [this, index, attached] { pulse_->gated(index, attached); });
 }
 
-bool Work::is_router() const {
-    return config_.find_node(options_.node)->role == config::NodeRole::router;
-}
-
 void Work::apply_settings(const vip::Links& links) {
-    if (stopping_ || !is_router() || !settings_.links_changed(links)) return;
+    if (stopping_ || !inputs_.routes() || !settings_.links_changed(links)) return;
     const auto applied = settings_.apply();
     const std::string failure = applied ? std::string() : applied.error().message();
     trouble("settings", failure, "hamrd must be able to write below /proc/sys/net");
@@ -215,45 +226,154 @@ void Work::trouble(const std::string& key, const std::string& what, const std::s
 
 // Life --------------------------------------------------------------------------------------------
 
-Result<> Work::start(const std::string& monitor_password) {
+Result<> Work::start() {
     control::ServerOptions server;
     server.path = options_.socket;
     server_ = std::make_unique<control::Server>(io_, *this, server);
     if (const auto started = server_->start(); !started) return started;
     // What a crash left: its originals are the host's, so they come back before ours are made.
     if (const auto restored = settings_.restore(); !restored) return restored;
-    if (config_.router.kind == config::RouterKind::embedded && is_router()) {
-        RouterService::Events events;
-        events.health = [this](health::Source source) {
-            boost::asio::post(pulse_->io(),
-                              [this, source = std::move(source)] { pulse_->set_health(source); });
-        };
-        events.backend_changed = [](const router::Change& change) {
-            spdlog::info("backend address={} from=\"{}\" to=\"{}\" reason=\"{}\"",
-                         change.backend.to_string(), change.from, change.to, change.reason);
-        };
-        events.trouble = [this](const std::string& what) {
-            trouble("router", what, "install nftables, or load the kernel modules that are named");
-        };
-        router_ = std::make_unique<RouterService>(io_, config_, monitor_password, settings_,
-                                                  std::move(events));
-        if (const auto started = router_->start(); !started) return started;
+    if (inputs_.routes()) {
+        start_drainer();
+        start_checks();
+        const auto started = inputs_.plan ? start_supervised() : start_embedded();
+        if (!started) return started;
     }
     wait_for_signals();
+    manager_.ready();
     return {};
+}
+
+void Work::set_health(health::Source source) {
+    boost::asio::post(pulse_->io(),
+                      [this, source = std::move(source)] { pulse_->set_health(source); });
+}
+
+void Work::start_checks() {
+    HealthService::Events events;
+    events.health = [this](health::Source source) { set_health(std::move(source)); };
+    events.forget = [this](const std::string& source) {
+        boost::asio::post(pulse_->io(), [this, source] { pulse_->forget_health(source); });
+    };
+    events.turned = [](const std::string& check, const health::Transition& transition) {
+        spdlog::info("check name=\"{}\" from={} to={} reason=\"{}\"", check,
+                     health::to_string(transition.from), health::to_string(transition.to),
+                     transition.reason);
+    };
+    events.all_up = [this] {
+        if (supervised_) supervised_->serves();
+    };
+    checks_ = std::make_unique<HealthService>(io_, inputs_.checks, std::move(events));
+    if (!inputs_.plan) checks_->start(Duration::zero());
+}
+
+Result<> Work::start_embedded() {
+    if (config_.router.kind != config::RouterKind::embedded) return {};
+    RouterService::Events events;
+    events.health = [this](health::Source source) { set_health(std::move(source)); };
+    events.backend_changed = [](const router::Change& change) {
+        spdlog::info("backend address={} from=\"{}\" to=\"{}\" reason=\"{}\"",
+                     change.backend.to_string(), change.from, change.to, change.reason);
+    };
+    events.trouble = [this](const std::string& what) {
+        trouble("router", what, "install nftables, or load the kernel modules that are named");
+    };
+    router_ = std::make_unique<RouterService>(io_, config_, inputs_.monitor_password, settings_,
+                                              std::move(events));
+    return router_->start();
+}
+
+Result<> Work::start_supervised() {
+    SupervisedService::Events events;
+    events.health = [this](health::Source source) { set_health(std::move(source)); };
+    events.crashed = [this](const std::string& reason) { note_event(reason); };
+    events.trouble = [this](const std::string& what) {
+        trouble("router", what,
+                "it is started again by itself; its own words are in the log of hamrd");
+    };
+    supervised_ = std::make_unique<SupervisedService>(
+        io_, config_, *inputs_.plan, options_.files.router, *checks_, std::move(events));
+    flows_ = std::make_unique<FlowService>(
+        io_, inputs_,
+        [this](const std::string& key, const std::string& what, const std::string& remedy) {
+            trouble(key, what, remedy);
+        });
+    if (const auto started = flows_->start(); !started) return started;
+    return supervised_->start(inputs_.drained);
+}
+
+void Work::start_drainer() {
+    Drainer::Hands hands;
+    hands.tell = [this](bool drained) {
+        boost::asio::post(pulse_->io(), [this, drained] { pulse_->drain(drained); });
+    };
+    hands.finish = [this](BootTime deadline) {
+        if (supervised_) supervised_->finish(deadline);
+    };
+    hands.connections = [this]() -> std::uint64_t {
+        if (supervised_) return supervised_->connections();
+        return router_ ? router_->flows() : 0;
+    };
+    hands.finished = [this] {
+        return supervised_ ? supervised_->finished() : !router_ || router_->flows() == 0;
+    };
+    hands.resume = [this] {
+        if (supervised_) supervised_->resume();
+    };
+    hands.log = [this](const std::string& what) { note_event(what); };
+    hands.trouble = [this](const std::string& what) {
+        trouble("drain", what, "make the directory writable; hamrd --state names another");
+    };
+    drainer_ = std::make_unique<Drainer>(io_, options_.drained_file,
+                                         config_.router.provider.drain_timeout, std::move(hands));
+    drainer_->start(inputs_.drained);
+}
+
+void Work::leadership_changed() {
+    const bool any = std::any_of(states_.begin(), states_.end(),
+                                 [](const auto& entry) { return entry.second == "leader"; });
+    // The drain first: it may want the router to stay as it is.
+    if (drainer_) drainer_->leads(any);
+    if (supervised_) supervised_->leads(any);
+    tell_manager();
+}
+
+void Work::tell_manager() {
+    std::string line;
+    for (const auto& [group, state] : states_) {
+        line += (line.empty() ? "" : ", ") + group + ": " + state;
+    }
+    manager_.status(line);
 }
 
 void Work::wait_for_signals() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error) return;
-        spdlog::info("stopping signal={}", signal);
-        stop();
+        if (signal != SIGHUP) {
+            spdlog::info("stopping signal={}", signal);
+            stop();
+            return;
+        }
+        reload([](const control::Answer& answer) { spdlog::info("reload: {}", answer.message); });
+        wait_for_signals();
     });
 }
 
 void Work::stop() {
     stopping_ = true;
+    manager_.stopping();
     boost::asio::post(pulse_->io(), [this] { pulse_->stop(); });
+}
+
+void Work::pulse_stopped() {
+    // Leadership has moved: now the router may go, too.
+    if (drainer_) drainer_->stop();
+    if (checks_) checks_->pause();
+    if (supervised_) {
+        supervised_->stop([this] { io_.stop(); });
+    } else {
+        io_.stop();
+    }
 }
 
 void Work::run() {
@@ -264,6 +384,7 @@ void Work::run() {
 void Work::clean_up() {
     if (server_) server_->stop();
     if (router_) router_->stop();
+    if (flows_) flows_->stop();
     if (const auto restored = settings_.restore(); !restored) {
         spdlog::error("settings not restored error=\"{}\"", restored.error().message());
     }
@@ -282,18 +403,21 @@ std::optional<PulseStatus> Work::ask_pulse() {
 control::Status Work::status() {
     control::Status status;
     status.cluster = config_.cluster;
-    status.node = options_.node;
+    status.node = node_;
     status.version = std::string(control::version());
     status.quorum = std::string(config::to_string(config_.effective_mode()));
-    status.warnings = options_.warnings;
+    status.warnings = inputs_.warnings;
     status.router.kind = std::string(config_.router.kind_name());
     status.router.state = control::RouterState::off;
     for (const auto& [key, warning] : troubles_) status.warnings.push_back(warning);
-    for (const control::Warning& warning :
-         absent_addresses(*config_.find_node(options_.node), local_addresses())) {
+    for (const control::Warning& warning : absent_addresses(inputs_.node(), local_addresses())) {
         status.warnings.push_back(warning);
     }
     if (router_) show_router(*router_, status);
+    if (supervised_) supervised_->show(status.router);
+    if (flows_) status.router.flows = flows_->flows();
+    if (checks_) status.checks = checks_->status();
+    if (drainer_) status.drain = drainer_->status();
     if (const auto pulse = ask_pulse()) {
         show_pulse(config_, *pulse, status);
     } else {
@@ -307,63 +431,58 @@ std::vector<control::HistoryEntry> Work::history() {
     return history_.all();
 }
 
-// hamr failover -----------------------------------------------------------------------------------
+// Orders ------------------------------------------------------------------------------------------
+
+void Work::ask_failover(const std::string& group, election::NodeId target, bool force,
+                        std::function<void(std::uint32_t)> asked) {
+    boost::asio::post(pulse_->io(), [this, group, target, force, asked = std::move(asked)] {
+        const std::uint32_t id = pulse_->request_failover(election::group_id(group), target, force);
+        boost::asio::post(io_, [asked, id] { asked(id); });
+    });
+}
 
 void Work::failover(control::FailoverRequest request,
                     std::function<void(control::FailoverAnswer)> done) {
-    auto order = std::make_shared<Order>();
-    order->done = std::move(done);
-    order->begun = BootClock::now();
+    FailoverOrders::Leaders leaders;
     for (const control::GroupStatus& group : status().groups) {
         if (!request.group || *request.group == group.name) {
-            order->leaders[group.name] = group.leader.value_or("");
+            leaders[group.name] = group.leader.value_or("");
         }
     }
-    order->left = order->leaders.size();
-    if (order->left == 0) {
-        order->done({control::Outcome::unknown, "no such group", "see `hamr status`", {}});
+    orders_.order(request, std::move(leaders), std::move(done));
+}
+
+void Work::drain(control::DrainRequest request, std::function<void(control::Answer)> done) {
+    if (!drainer_) {
+        done({control::Outcome::refused, "this node is a witness: it never leads", ""});
+    } else if (!request.drained) {
+        drainer_->undrain(std::move(done));
+    } else {
+        using Milliseconds = std::chrono::duration<double, std::milli>;
+        const Duration timeout =
+            request.timeout_ms
+                ? std::chrono::duration_cast<Duration>(Milliseconds(*request.timeout_ms))
+                : drainer_->default_timeout();
+        drainer_->drain(timeout, std::move(done));
+    }
+}
+
+void Work::reload(std::function<void(control::Answer)> done) {
+    if (!supervised_) {
+        done({control::Outcome::refused, "there is no supervised router here to reload",
+              "hamr.yaml itself is read when hamrd starts"});
         return;
     }
-    const election::NodeId target = request.to ? election::node_id(*request.to) : election::no_node;
-    for (const auto& [group, leader] : order->leaders) {
-        boost::asio::post(
-            pulse_->io(), [this, order, group = group, target, force = request.force] {
-                const std::uint32_t id =
-                    pulse_->request_failover(election::group_id(group), target, force);
-                boost::asio::post(io_, [this, order, group, id] { pending_[id] = {order, group}; });
-            });
-    }
-}
-
-void Work::moved(std::uint32_t id, election::AskResult result, election::NodeId target) {
-    const auto found = pending_.find(id);
-    if (found == pending_.end()) return;
-    const Pending pending = found->second;
-    pending_.erase(found);
-    finish(pending.order, pending.group, result, node_name(config_, target));
-}
-
-void Work::finish(const std::shared_ptr<Order>& order, std::string group,
-                  election::AskResult result, const std::string& target) {
-    control::FailoverAnswer answer = explain(result, group, target);
-    if (answer.outcome == control::Outcome::done) {
-        const bool moved = result == election::AskResult::accepted;
-        const double ms = moved ? to_ms(BootClock::now() - order->begun) : 0;
-        order->answer.moves.push_back({group, order->leaders[group], target, ms});
-    } else if (order->answer.outcome == control::Outcome::done) {
-        order->answer.outcome = answer.outcome;
-        order->answer.message = answer.message;
-        order->answer.remedy = answer.remedy;
-    }
-    if (--order->left > 0) return;
-    if (order->answer.outcome == control::Outcome::done) {
-        order->answer.message = answer.message;
-    } else {
-        for (const control::Move& move : order->answer.moves) {
-            order->answer.message += "; group " + move.group + ": " + move.to + " leads";
+    supervised_->reload([this, done = std::move(done)](const Result<>& result) {
+        const std::string& name = supervised_->plan().name;
+        if (result) {
+            note_event(name + " has reloaded its configuration");
+            done({control::Outcome::done, name + " has reloaded its configuration", ""});
+        } else {
+            done({control::Outcome::failed, result.error().message(),
+                  "correct its configuration and try again; it goes on with the old one"});
         }
-    }
-    order->done(order->answer);
+    });
 }
 
 }  // namespace hamr::daemon

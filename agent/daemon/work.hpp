@@ -4,10 +4,18 @@
 #include "agent/config/config.hpp"
 #include "agent/control/handler.hpp"
 #include "agent/control/server.hpp"
+#include "agent/daemon/drainer.hpp"
+#include "agent/daemon/failover_orders.hpp"
+#include "agent/daemon/files.hpp"
+#include "agent/daemon/flow_service.hpp"
+#include "agent/daemon/health_service.hpp"
 #include "agent/daemon/history.hpp"
 #include "agent/daemon/host_settings.hpp"
+#include "agent/daemon/inputs.hpp"
 #include "agent/daemon/pulse.hpp"
 #include "agent/daemon/router_service.hpp"
+#include "agent/daemon/service_manager.hpp"
+#include "agent/daemon/supervised_service.hpp"
 
 #include <functional>
 #include <map>
@@ -19,7 +27,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
-// The work loop: control API, router, history, log, signals, and where the gate stands.
+// The work loop: control API, router, checks, drain, history, log, signals, and where the gate
+// stands.
 //
 // Threading: one thread runs the io_context. The pulse loop is asked and told by post(); the only
 // wait is status(), which gives the pulse loop a second to answer and says so if it does not.
@@ -28,16 +37,14 @@ namespace hamr::daemon {
 
 struct WorkOptions {
     std::string socket;
-    std::string run_directory;
-    std::string node;
-    /// What is not as it should be from the start: "no real-time priority", …
-    std::vector<control::Warning> warnings;
+    Files files;
+    std::string drained_file;
 };
 
 class Work : public control::Handler {
   public:
-    Work(boost::asio::io_context& io, const config::Config& config, WorkOptions options,
-         vip::Gate& gate);
+    /// `inputs` outlives it.
+    Work(boost::asio::io_context& io, const Inputs& inputs, WorkOptions options, vip::Gate& gate);
     ~Work() override;
 
     /// What the pulse loop is to call; every call arrives here by post().
@@ -45,8 +52,8 @@ class Work : public control::Handler {
     /// Before run(), once the pulse is open.
     void set_pulse(Pulse& pulse) { pulse_ = &pulse; }
 
-    /// Router, control socket, signals.
-    Result<> start(const std::string& monitor_password);
+    /// Router, checks, control socket, signals.
+    Result<> start();
     void run();
     /// After the pulse has ended: rules, settings and the gate go.
     void clean_up();
@@ -55,20 +62,30 @@ class Work : public control::Handler {
     std::vector<control::HistoryEntry> history() override;
     void failover(control::FailoverRequest request,
                   std::function<void(control::FailoverAnswer)> done) override;
+    void drain(control::DrainRequest request, std::function<void(control::Answer)> done) override;
+    void reload(std::function<void(control::Answer)> done) override;
 
   private:
-    struct Order;
-
     void note(const election::Transition& transition);
     void note_report(const std::string& group, const vip::Report& report);
     void guard(vip::InterfaceIndex index);
     void apply_settings(const vip::Links& links);
-    [[nodiscard]] bool is_router() const;
-    void moved(std::uint32_t id, election::AskResult result, election::NodeId target);
-    void finish(const std::shared_ptr<Order>& order, std::string group, election::AskResult result,
-                const std::string& target);
+    void start_checks();
+    Result<> start_embedded();
+    Result<> start_supervised();
+    void start_drainer();
+    void set_health(health::Source source);
+    /// Whether this node leads a group may have changed.
+    void leadership_changed();
+    /// Something that happened here and concerns every group.
+    void note_event(const std::string& reason);
+    void note_event(const std::string& group, const std::string& reason);
+    void tell_manager();
+    void ask_failover(const std::string& group, election::NodeId target, bool force,
+                      std::function<void(std::uint32_t id)> asked);
     void wait_for_signals();
     void stop();
+    void pulse_stopped();
     [[nodiscard]] control::WallTime wall_time(BootTime at) const;
     /// Troubles with the addresses of a group end when it is announced, or not held any more.
     void addresses_well(const std::string& group);
@@ -76,23 +93,26 @@ class Work : public control::Handler {
     [[nodiscard]] std::optional<PulseStatus> ask_pulse();
 
     boost::asio::io_context& io_;
+    const Inputs& inputs_;
     const config::Config& config_;
+    const std::string& node_;  ///< this one's name
     WorkOptions options_;
     vip::Gate& gate_;
     Pulse* pulse_ = nullptr;
     History history_;
     boost::asio::signal_set signals_;
+    ServiceManager manager_;
     HostSettings settings_;
+    FailoverOrders orders_;
+    std::unique_ptr<HealthService> checks_;
     std::unique_ptr<RouterService> router_;
+    std::unique_ptr<SupervisedService> supervised_;
+    std::unique_ptr<FlowService> flows_;
+    std::unique_ptr<Drainer> drainer_;
     std::unique_ptr<control::Server> server_;
     std::map<std::string, std::string> states_;  ///< by group: this node's, as last told
     std::map<std::string, control::Warning> troubles_;
     mutable Duration wall_offset_{};  ///< from CLOCK_BOOTTIME to the time of day
-    struct Pending {
-        std::shared_ptr<Order> order;
-        std::string group;
-    };
-    std::map<std::uint32_t, Pending> pending_;
     bool stopping_ = false;
 };
 

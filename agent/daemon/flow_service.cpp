@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/flow_service.hpp"
+
+#include "election/auth.hpp"
+#include "router/io/connections.hpp"
+#include "router/io/nft.hpp"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace hamr::daemon {
+
+namespace {
+
+std::vector<Endpoint> endpoints(const config::Node& node, std::uint16_t port) {
+    std::vector<Endpoint> list;
+    for (const IpAddress& address : node.addresses) list.push_back({address, port});
+    return list;
+}
+
+router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
+    const config::Config& config = inputs.config;
+    const std::uint16_t port = config.heartbeat.port;
+    router_io::FlowSyncConfig sync;
+    sync.self = inputs.node().name;
+    sync.own = endpoints(inputs.node(), port);
+    for (const config::Node& node : config.nodes) {
+        if (node.role == config::NodeRole::router && node.name != sync.self) {
+            sync.peers.push_back({node.name, endpoints(node, port)});
+        }
+    }
+    for (const config::Key& key : inputs.keys) {
+        sync.keys.push_back(
+            {key.id, election::derive_key({key.id, key.bytes}, election::KeyUse::flows)});
+    }
+    for (const config::Group& group : config.groups) {
+        std::vector<IpAddress>& addresses = sync.groups.emplace_back();
+        for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
+    }
+    return sync;
+}
+
+}  // namespace
+
+FlowService::FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble)
+    : config_(inputs.config),
+      trouble_(trouble),
+      sync_(
+          io.get_executor(), sync_config(inputs),
+          {std::move(trouble), [](const std::string& text) { spdlog::info("flows: {}", text); }}) {}
+
+Result<> FlowService::start() {
+    if (const auto removed = router_io::remove_blocking(); !removed) return removed;
+    return sync_.start();
+}
+
+void FlowService::stop() {
+    sync_.stop();
+    (void)router_io::remove_blocking();
+}
+
+std::optional<std::size_t> FlowService::index_of(const std::string& group) const {
+    for (std::size_t index = 0; index < config_.groups.size(); ++index) {
+        if (config_.groups[index].name == group) return index;
+    }
+    return std::nullopt;
+}
+
+void FlowService::announced(const std::string& group) {
+    if (const auto index = index_of(group)) sync_.lead(*index, true);
+}
+
+void FlowService::left(const std::string& group) {
+    if (const auto index = index_of(group)) sync_.lead(*index, false);
+}
+
+void FlowService::led_by_other(const std::string& group) {
+    const auto index = index_of(group);
+    if (!index) return;
+    for (const IpPrefix& vip : config_.groups[*index].addresses) {
+        const auto ended = router_io::destroy_connections(vip.address);
+        const std::string key = "connections " + vip.address.to_string();
+        if (!ended) {
+            trouble_(key,
+                     "connections of the address that moved away go on waiting here: " +
+                         ended.error().message(),
+                     "the router's own time-outs end them; restart it if they hold locks");
+            continue;
+        }
+        trouble_(key, {}, {});
+        if (*ended > 0) {
+            spdlog::info("flows: ended {} connections of {}, which another node has now", *ended,
+                         vip.address.to_string());
+        }
+    }
+}
+
+}  // namespace hamr::daemon

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "agent/control/model.hpp"
+#include "agent/daemon/inputs.hpp"
+#include "router/io/flow_sync.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+// The flows of a supervised router: known to the peers, so that whoever leads next resets the
+// clients of the one before; and ended here once another host leads, since nothing that this host
+// still says for them would leave it, while the router behind would hold its sessions and their
+// locks.
+//
+// Threading: the work loop.
+
+namespace hamr::daemon {
+
+class FlowService {
+  public:
+    using Trouble = std::function<void(const std::string& key, const std::string& what,
+                                       const std::string& remedy)>;
+
+    FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble);
+
+    Result<> start();
+    /// Ends the streams and takes the rules away. Blocks for as long as `nft` takes.
+    void stop();
+
+    /// This node has announced the group's addresses.
+    void announced(const std::string& group);
+    /// This node leads the group no more.
+    void left(const std::string& group);
+    /// Another node leads it.
+    void led_by_other(const std::string& group);
+
+    /// Flows through the addresses that end here.
+    [[nodiscard]] std::uint64_t flows() const { return sync_.status().own; }
+
+  private:
+    [[nodiscard]] std::optional<std::size_t> index_of(const std::string& group) const;
+
+    const config::Config& config_;
+    Trouble trouble_;
+    router_io::FlowSync sync_;
+};
+
+}  // namespace hamr::daemon

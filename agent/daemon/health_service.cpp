@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/health_service.hpp"
+
+#include "agent/daemon/status_page.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <sodium.h>
+
+namespace hamr::daemon {
+
+namespace {
+
+std::string source_name(const std::string& check) {
+    return "check " + check;
+}
+
+std::uint64_t random_seed() {
+    std::uint64_t seed = 0;
+    randombytes_buf(&seed, sizeof seed);
+    return seed;
+}
+
+control::CheckState state_of(const health_io::Runner& runner) {
+    if (!runner.running()) return control::CheckState::paused;
+    switch (runner.check().state()) {
+        case health::CheckState::unknown:
+            return control::CheckState::unknown;
+        case health::CheckState::up:
+            return control::CheckState::up;
+        case health::CheckState::down:
+            return control::CheckState::down;
+    }
+    return control::CheckState::unknown;
+}
+
+}  // namespace
+
+HealthService::HealthService(boost::asio::io_context& io, std::vector<health::CheckSpec> specs,
+                             Events events)
+    : timer_(io), events_(std::move(events)) {
+    for (health::CheckSpec& spec : specs) {
+        health_io::Runner::Events of_runner;
+        const std::size_t index = runners_.size();
+        of_runner.observed = [this, index](const health::Check& check,
+                                           const health::Transition* transition) {
+            observed(runners_[index]->spec(), check, transition);
+        };
+        runners_.push_back(std::make_unique<health_io::Runner>(
+            io.get_executor(), std::move(spec), random_seed(), std::move(of_runner)));
+    }
+}
+
+std::vector<std::string> HealthService::source_names(const std::vector<health::CheckSpec>& specs) {
+    std::vector<std::string> names;
+    for (const health::CheckSpec& spec : specs) names.push_back(source_name(spec.name));
+    return names;
+}
+
+void HealthService::start(Duration patience) {
+    paused_ = false;
+    told_up_ = false;
+    patient_until_ = BootClock::now() + patience;
+    for (const auto& runner : runners_) {
+        runner->stop();
+        runner->start();
+    }
+    timer_.expires_after(patience);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error && !paused_) patience_over();
+    });
+}
+
+void HealthService::pause() {
+    paused_ = true;
+    timer_.cancel();
+    for (const auto& runner : runners_) {
+        runner->stop();
+        events_.forget(source_name(runner->spec().name));
+    }
+}
+
+void HealthService::patience_over() {
+    for (const auto& runner : runners_) {
+        // One that has not answered yet will: its time-out bounds that.
+        if (runner->check().state() != health::CheckState::unknown) {
+            tell(runner->spec(), runner->check());
+        }
+    }
+}
+
+void HealthService::observed(const health::CheckSpec& spec, const health::Check& check,
+                             const health::Transition* transition) {
+    if (paused_) return;
+    if (transition != nullptr) events_.turned(spec.name, *transition);
+    if (check.state() == health::CheckState::up || !patient()) tell(spec, check);
+    const bool up = std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) {
+        return runner->check().state() == health::CheckState::up;
+    });
+    if (up && !told_up_) {
+        told_up_ = true;
+        events_.all_up();
+    }
+}
+
+void HealthService::tell(const health::CheckSpec& spec, const health::Check& check) {
+    health::Source source;
+    source.name = source_name(spec.name);
+    source.begun_at = check.begun_at();
+    if (check.state() == health::CheckState::down) {
+        source.demotion = spec.weight;
+        source.reason = source.name + ": " + check.text();
+    }
+    events_.health(std::move(source));
+}
+
+std::vector<control::CheckStatus> HealthService::status() const {
+    std::vector<control::CheckStatus> list;
+    for (const auto& runner : runners_) {
+        const health::CheckSpec& spec = runner->spec();
+        control::CheckStatus& to = list.emplace_back();
+        to.name = spec.name;
+        to.kind = std::string(health::kind_of(spec.probe));
+        to.state = state_of(*runner);
+        to.weight = spec.weight;
+        to.fatal = spec.weight >= health::fatal_demotion;
+        to.output = runner->check().text();
+        if (runner->check().since() != long_ago) to.since = wall(runner->check().since());
+        to.flaps = runner->check().flaps();
+    }
+    return list;
+}
+
+}  // namespace hamr::daemon
