@@ -86,7 +86,9 @@ class Cluster:
             config["router"]["monitor"] = {**config["router"]["monitor"],
                                            "password_file": password}
         file = host.dir / "hamr.yaml"
-        file.write_text(to_yaml(config) + "\n", encoding="utf-8")
+        # What differs from host to host: files in its own directory.
+        text = to_yaml(config).replace("{dir}", str(host.dir))
+        file.write_text(text + "\n", encoding="utf-8")
         host.agent = Agent(host, file)
         self.agents[host.name] = host.agent
         return host.agent
@@ -147,7 +149,7 @@ class Agent:
     def start(self, *options):
         self.process = self.host.spawn("hamrd", [
             program("hamrd"), "--config", self.config, "--node", self.host.name,
-            "--socket", self.socket, *options])
+            "--socket", self.socket, "--state", self.host.dir / "state", *options])
         return self
 
     def wait_ready(self, timeout=15):
