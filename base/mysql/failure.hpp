@@ -17,6 +17,7 @@ enum class FailureKind : std::uint8_t {
     too_many_connections,  ///< 1040, 1203, 1226
     host_blocked,          ///< 1129: too many broken handshakes from this host
     host_not_allowed,      ///< 1130: no account for this host
+    tls,                   ///< no TLS is spoken there, or its certificate does not convince
     protocol,              ///< what came is not MySQL's protocol, or one that cannot be spoken
     server,                ///< any other error that the server named
     client,                ///< this side could not even try (memory, descriptors)
@@ -40,6 +41,8 @@ enum class FailureKind : std::uint8_t {
             return "host blocked";
         case FailureKind::host_not_allowed:
             return "host not allowed";
+        case FailureKind::tls:
+            return "TLS failed";
         case FailureKind::protocol:
             return "protocol error";
         case FailureKind::server:

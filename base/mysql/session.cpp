@@ -2,6 +2,7 @@
 #include "base/mysql/session.hpp"
 
 #include "base/assert.hpp"
+#include "base/mysql/side_stack.hpp"
 
 #include <cerrno>
 #include <utility>
@@ -24,6 +25,14 @@ namespace {
 /// Plugins that never send the password readably over an open connection.
 constexpr const char* allowed_plugins =
     "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519";
+
+/// For libmariadb's work: a password plugin's arithmetic, certificates.
+constexpr std::size_t stack_bytes = 256 * 1024;
+
+/// What the library itself names, and no server.
+bool of_the_library(unsigned code) {
+    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 5100);
+}
 
 FailureKind kind_of(unsigned code, int error) {
     switch (code) {
@@ -48,13 +57,13 @@ FailureKind kind_of(unsigned code, int error) {
         case CR_OUT_OF_MEMORY:
         case CR_SOCKET_CREATE_ERROR:
             return FailureKind::client;
+        case CR_SSL_CONNECTION_ERROR:
+            return FailureKind::tls;
         case CR_CONN_HOST_ERROR:
         case CR_CONNECTION_ERROR:
             break;
-        default: {
-            const bool of_the_library = (code >= 2000 && code < 3000) || code >= 5000;
-            return of_the_library ? FailureKind::protocol : FailureKind::server;
-        }
+        default:
+            return of_the_library(code) ? FailureKind::protocol : FailureKind::server;
     }
     switch (error) {
         case ECONNREFUSED:
@@ -85,11 +94,15 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     void watch(OnReadable done);
     void drop();
     [[nodiscard]] bool connected() const { return connected_; }
+    [[nodiscard]] Waits waits_for() const;
 
   private:
     enum class Step { idle, connecting, querying, fetching };
 
     bool prepare();
+    void prepare_tls();
+    int connecting(SideStack::Call call);
+    int aside(std::optional<int> status) const;
     void start_clock(Duration timeout);
     void run(int status);
     int resume(int happened);
@@ -118,6 +131,8 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     OnConnect on_connect_;
     OnRows on_rows_;
 
+    /// While a session with TLS is connecting.
+    std::unique_ptr<SideStack> side_;
     MYSQL* connect_result_ = nullptr;
     int query_result_ = 0;
     MYSQL_ROW row_ = nullptr;
@@ -136,7 +151,9 @@ bool Session::Impl::prepare() {
     const unsigned no = 0;
     const unsigned long packet = 1U << 20;
     const my_bool off = 0;
-    mysql_options(mysql_, MYSQL_OPT_NONBLOCK, nullptr);
+    const std::size_t stack = stack_bytes;
+    mysql_options(mysql_, MYSQL_OPT_NONBLOCK, &stack);
+    mysql_options(mysql_, MARIADB_OPT_IO_WAIT, reinterpret_cast<void*>(&SideStack::io_wait));
     mysql_options(mysql_, MYSQL_OPT_LOCAL_INFILE, &no);
     mysql_options(mysql_, MYSQL_OPT_RECONNECT, &off);
     mysql_options(mysql_, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
@@ -148,7 +165,53 @@ bool Session::Impl::prepare() {
     mysql_options(mysql_, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
     mysql_options(mysql_, MYSQL_OPT_READ_TIMEOUT, &seconds);
     mysql_options(mysql_, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
+    prepare_tls();
     return true;
+}
+
+/// Says what is not wanted, too: newer versions of the library want TLS unless told otherwise.
+void Session::Impl::prepare_tls() {
+    const my_bool wanted = login_.tls != Tls::off ? 1 : 0;
+    const my_bool verified = login_.tls == Tls::verified ? 1 : 0;
+    mysql_options(mysql_, MYSQL_OPT_SSL_ENFORCE, &wanted);
+    mysql_options(mysql_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);
+    if (verified != 0 && !login_.ca_file.empty()) {
+        mysql_options(mysql_, MYSQL_OPT_SSL_CA, login_.ca_file.c_str());
+    }
+    if (wanted != 0) side_ = std::make_unique<SideStack>();
+}
+
+/// A part of the connecting, which may want to wait in the middle of a TLS handshake.
+int Session::Impl::connecting(SideStack::Call call) {
+    return side_ ? aside(side_->run(std::move(call))) : call();
+}
+
+/// As libmariadb's own status: 0 when the call is over, else what it waits for.
+int Session::Impl::aside(std::optional<int> status) const {
+    if (status) return *status;
+    return side_->for_reading() ? MYSQL_WAIT_READ : MYSQL_WAIT_WRITE;
+}
+
+Session::Waits Session::Impl::waits_for() const {
+    switch (step_) {
+        case Step::idle:
+            return Waits::nothing;
+        case Step::querying:
+        case Step::fetching:
+            return Waits::answer;
+        case Step::connecting:
+            break;
+    }
+    if (!descriptor_.is_open()) return Waits::connection;
+    sockaddr_storage peer{};
+    socklen_t length = sizeof peer;
+    // Asio lets nobody ask a const descriptor for its number.
+    const int fd = mysql_ != nullptr ? static_cast<int>(mysql_get_socket(mysql_)) : -1;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) {
+        return Waits::connection;
+    }
+    if (side_ && side_->waiting()) return Waits::tls;
+    return mysql_get_server_info(mysql_) == nullptr ? Waits::greeting : Waits::login;
 }
 
 void Session::Impl::start_clock(Duration timeout) {
@@ -172,8 +235,11 @@ void Session::Impl::connect(const Login& login, Duration timeout, OnConnect done
         finish(Failure{FailureKind::client, CR_OUT_OF_MEMORY, "client error: out of memory"});
         return;
     }
-    run(mysql_real_connect_start(&connect_result_, mysql_, host_.c_str(), login_.user.c_str(),
-                                 login_.password.c_str(), nullptr, login_.server.port, nullptr, 0));
+    run(connecting([this] {
+        return mysql_real_connect_start(&connect_result_, mysql_, host_.c_str(),
+                                        login_.user.c_str(), login_.password.c_str(), nullptr,
+                                        login_.server.port, nullptr, 0);
+    }));
 }
 
 void Session::Impl::query(std::string sql, Duration timeout, OnRows done) {
@@ -215,7 +281,12 @@ void Session::Impl::run(int status) {
 int Session::Impl::resume(int happened) {
     switch (step_) {
         case Step::connecting:
-            return mysql_real_connect_cont(&connect_result_, mysql_, happened);
+            if (side_ && side_->waiting()) {
+                return aside(side_->go_on(happened != MYSQL_WAIT_TIMEOUT));
+            }
+            return connecting([this, happened] {
+                return mysql_real_connect_cont(&connect_result_, mysql_, happened);
+            });
         case Step::querying:
             return mysql_real_query_cont(&query_result_, mysql_, happened);
         case Step::fetching:
@@ -258,9 +329,14 @@ void Session::Impl::wait_for(int status) {
 
 /// Our time is up: libmariadb is told, so that it unwinds and frees what it holds.
 void Session::Impl::expire() {
-    unwind();
     const auto ms = std::chrono::round<std::chrono::milliseconds>(timeout_).count();
-    finish(Failure{FailureKind::timeout, 0, "timed out after " + std::to_string(ms) + " ms"});
+    std::string text = "timed out after " + std::to_string(ms) + " ms";
+    const Waits waits = waits_for();
+    if (waits == Waits::greeting) text += ": it accepted and never greeted";
+    if (waits == Waits::tls) text += ": it greeted and did not agree on TLS";
+    if (waits == Waits::login) text += ": it greeted and did not answer the login";
+    unwind();
+    finish(Failure{FailureKind::timeout, 0, std::move(text)});
 }
 
 /// Ends a suspended call. An abandoned one would leak its socket and stack.
@@ -278,6 +354,7 @@ void Session::Impl::unwind() {
 std::optional<int> Session::Impl::step_done() {
     switch (step_) {
         case Step::connecting:
+            side_.reset();
             if (connect_result_ == nullptr) break;
             connected_ = true;
             finish();
@@ -331,7 +408,9 @@ Failure Session::Impl::failure_now() const {
     if (of_connect && bracket != std::string::npos) {
         error = std::atoi(message.c_str() + bracket + 1);
     }
-    const FailureKind kind = kind_of(code, error);
+    // A router that reaches no server answers with the library's own number.
+    const bool of_router = of_connect && mysql_get_server_info(mysql_) != nullptr;
+    const FailureKind kind = of_router ? FailureKind::server : kind_of(code, error);
     if (kind == FailureKind::refused || kind == FailureKind::no_route) {
         return {kind, code, to_string(kind)};
     }
@@ -402,6 +481,7 @@ void Session::Impl::drop() {
     if (mysql_ != nullptr) mysql_close(std::exchange(mysql_, nullptr));
     boost::system::error_code ignored;
     descriptor_.close(ignored);
+    side_.reset();
     connected_ = false;
     step_ = Step::idle;
 }
@@ -431,6 +511,10 @@ void Session::close() {
 
 bool Session::connected() const {
     return impl_->connected();
+}
+
+Session::Waits Session::waits_for() const {
+    return impl_->waits_for();
 }
 
 }  // namespace hamr::mysql

@@ -6,6 +6,7 @@
 #include "base/net/address.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,19 +24,28 @@
 //            After any failure that is not `answered` by the server the session is closed, and
 //            connect() may be called again.
 // Blocking   Never: addresses are numeric, so that nothing is resolved; every wait is the
-// reactor's. Threading  One thread, the executor's. No locks. libmariadb runs its protocol on a
-// small stack of
-//            its own (64 KiB a session).
+//            reactor's, that of the TLS handshake included (side_stack.hpp). Small local files are
+//            read: the CA file, libmariadb's plugins.
+// TLS        Tls::required encrypts and believes any certificate; Tls::verified wants one that the
+//            CA has signed, that is valid today and names the server's address. Without TLS a
+//            password for caching_sha2_password travels under the server's own public key, which
+//            nobody vouches for.
+// Threading  One thread, the executor's. No locks. libmariadb runs its protocol on a stack of its
+//            own (256 KiB a session, touched as far as needed).
 // Files      No option file is read. Only the usual password plugins are answered, so that a false
 //            server cannot ask for the password in clear text; LOAD DATA LOCAL is off.
 // Limits     Results over max_rows rows, or a packet over 1 MiB, are a protocol failure.
 
 namespace hamr::mysql {
 
+enum class Tls : std::uint8_t { off, required, verified };
+
 struct Login {
     Endpoint server;
     std::string user;
     std::string password;
+    Tls tls = Tls::off;
+    std::string ca_file{};  ///< with Tls::verified; empty: the system's
 };
 
 struct Rows {
@@ -67,6 +77,10 @@ class Session {
     void close();
 
     [[nodiscard]] bool connected() const;
+
+    /// What the call under way waits for.
+    enum class Waits : std::uint8_t { nothing, connection, greeting, tls, login, answer };
+    [[nodiscard]] Waits waits_for() const;
 
   private:
     class Impl;
