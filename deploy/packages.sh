@@ -6,8 +6,9 @@
 #   deploy/packages.sh GROUP...          installs what is missing (root)
 #   deploy/packages.sh --list GROUP...   prints the names
 #
-# Groups: build (compile it), run (quickstart: hosts as namespaces, MariaDB), package (make the
-# .deb), test (everything else that tests/run wants). Nothing is removed, and no service is started.
+# Groups: build (compile it), run (quickstart: hosts as namespaces, MariaDB), haproxy, mysqlrouter
+# (quickstart --router), package (make the .deb), test (everything else that tests/run wants).
+# Nothing is removed, and no service is started.
 set -euo pipefail
 
 # Debian 12 has Boost 1.74 (too old for this) and 1.81; Debian 13 has 1.83.
@@ -29,6 +30,8 @@ packages_of() {
             libexpected-dev libmnl-dev libnetfilter-conntrack-dev
         ;;
     run) echo iproute2 nftables procps python3 mariadb-server mariadb-client ;;
+    haproxy) echo haproxy galera-4 rsync socat ;;
+    mysqlrouter) echo zstd debian-archive-keyring ;;
     package) echo dpkg-dev file binutils ;;
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
@@ -36,7 +39,7 @@ packages_of() {
             galera-4 rsync socat
         ;;
     *)
-        echo "packages.sh: unknown group '$1' (build, run, package, test)" >&2
+        echo "packages.sh: unknown group '$1' (build, run, haproxy, mysqlrouter, package, test)" >&2
         exit 2
         ;;
     esac

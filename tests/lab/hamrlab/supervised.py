@@ -105,8 +105,9 @@ class SupervisedTest(ClusterTest):
     def wait_serving(self, name, timeout=30):
         def serving():
             status = self.agent(name).status()
-            return (status["router"]["state"] == "serving" and status["nodes"][name]["demotion"] == 0
-                    and status["router"]["process"]["state"] == "running")
+            router, demotion = status["router"], status["nodes"][name]["demotion"]
+            return (router["state"], router["process"]["state"], demotion) == (
+                "serving", "running", 0)
         wait_for(serving, f"the router of {name} serves", timeout, lab=self.lab)
 
     def wait_demoted(self, name, timeout=30):
