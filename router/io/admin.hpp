@@ -19,14 +19,15 @@ namespace hamr::router_io {
 /// An answer longer than this is an error, so that no router can fill the agent's memory.
 inline constexpr std::size_t max_admin_answer = 256 * 1024;
 
-/// Does what router::AdminCommand says. `plan` and `config` are what make_plan() made and was given.
+/// Does what router::AdminCommand says. `plan` and `config` are what make_plan() made and was
+/// given.
 ///
 /// HAProxy: `text` is one line, its commands separated by ';'; the answer is HAProxy's, without
 /// blank lines at its end. The socket cannot tell an error from an answer.
 ///
-/// ProxySQL: the statements of `text`, separated by ';', run one after the other in one session; the
-/// first that fails ends it. A result comes as lines of values separated by tabs (NULL as "NULL"),
-/// a statement without one as nothing.
+/// ProxySQL: the statements of `text`, separated by ';', run one after the other in one session;
+/// the first that fails ends it. A result comes as lines of values separated by tabs (NULL as
+/// "NULL"), a statement without one as nothing.
 ///
 /// `done` is called once, from the executor, never from inside this call, `timeout` from now at the
 /// latest (all statements together). Errors name whom was asked and what to do about it. Never

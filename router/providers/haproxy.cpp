@@ -11,7 +11,8 @@
 //         takes SIGUSR2 (new worker with the new configuration, the old one finishes), SIGUSR1 (no
 //         new connections, ends with the last one, code 0) and SIGTERM (ends). When its worker
 //         crashes the master ends, so that one pid tells everything. A reload with a broken
-//         configuration keeps the old worker; the judge asks first all the same.
+//         configuration keeps the old worker; the judge asks first all the same. In the first
+//         5 ms after its ports are open the master loses signals.
 // -c -q   judges the configuration.
 
 namespace hamr::router {
