@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/cli/commands.hpp"
 
+#include "agent/cli/ask.hpp"
+#include "agent/cli/drain.hpp"
 #include "agent/cli/exit_codes.hpp"
 #include "agent/cli/show.hpp"
 #include "agent/cli/terminal.hpp"
@@ -20,35 +22,6 @@
 namespace hamr::cli {
 
 namespace {
-
-/// An answer of the agent, or the exit code of the error that has been printed.
-struct Asked {
-    std::string body;
-    std::optional<int> failed;
-};
-
-Asked ask(const Invocation& invocation, const char* method, const char* target,
-          const std::string& body = {}, std::chrono::seconds timeout = std::chrono::seconds(5)) {
-    const std::string socket = invocation.value("--socket").value_or(control::default_socket);
-    auto response = control::request({socket, timeout}, method, target, body);
-    if (!response) {
-        print_error(response.error().what, response.error().remedy);
-        const bool denied = response.error().kind == control::ClientError::Kind::no_permission;
-        return {{}, denied ? exit_no_permission : exit_unreachable};
-    }
-    if (response->http != 200) {
-        const control::ErrorText text = control::parse_error(response->body);
-        print_error(text.error, text.remedy);
-        return {{}, exit_failed};
-    }
-    return {std::move(response->body), std::nullopt};
-}
-
-int not_understood(const Error& error) {
-    print_error("the agent's answer is not understood: " + error.message(),
-                "compare `hamr version` with the version in the agent's log");
-    return exit_failed;
-}
 
 int print_json(const std::string& body) {
     print(body + "\n");
@@ -145,10 +118,10 @@ const Command commands[] = {
     {"status",
      "",
      "who leads, since when and why; nodes, router, warnings",
-     "Shows what the agent of this host knows: whether all is well; for every group its\n"
-     "address, who leads it, since when and why; every node with its state and demotion\n"
-     "(0 is fully healthy); the router with its backends; dropped frames; and warnings\n"
-     "with what to do about them. Times are UTC.",
+     "Shows what the agent of this host knows: whether all is well, or what is not, why,\n"
+     "and what to do about it; for every group its address, who leads it, since when and\n"
+     "why; every node with its state and demotion (0 is fully healthy); the router with\n"
+     "its process, backends and health checks; and dropped frames. Times are UTC.",
      {json_option},
      run_status},
     {"failover",
@@ -162,6 +135,34 @@ const Command commands[] = {
       {"--group", "GROUP", "only this group (default: all)"},
       {"--force", "", "even if NODE is worse than the leader"}},
      run_failover},
+    {"drain",
+     "",
+     "take this node out of service, with care",
+     "Moves leadership away from this node first; then its router takes nothing new and\n"
+     "finishes the connections that it has, until none is left or TIME is over, when the\n"
+     "rest is cut. Stays until then and shows how it goes; Ctrl-C ends the watching only.\n"
+     "The node stays drained, also over restarts, until `hamr undrain`. Refused, and still\n"
+     "ordered, when no other node can lead: then it happens as soon as one can.",
+     {{"--timeout", "TIME",
+       "how long connections may finish, as in 30s (default:\n"
+       "                  drain_timeout of hamr.yaml, 60s)"},
+      {"--no-wait", "", "return once leadership has moved"}},
+     run_drain},
+    {"undrain",
+     "",
+     "let this node take part again",
+     "Ends a drain: the router serves again, and this node leads when it is its turn.\n"
+     "Leadership does not come back by itself, unless `failback` says so.",
+     {},
+     run_undrain},
+    {"reload",
+     "",
+     "let the router read its configuration again",
+     "The router that is supervised reloads in its own way, after its configuration has\n"
+     "been judged where it can do that; one that has no such way is restarted. hamr.yaml\n"
+     "itself is read only when hamrd starts: restart hamrd to change that.",
+     {},
+     run_reload},
     {"history",
      "",
      "every move of leadership, with its reason",

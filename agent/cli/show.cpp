@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/cli/show.hpp"
 
+#include "agent/cli/show_router.hpp"
+#include "agent/cli/troubles.hpp"
+#include "agent/cli/words.hpp"
+
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <string_view>
 
 namespace hamr::cli {
@@ -11,58 +13,6 @@ namespace hamr::cli {
 namespace {
 
 using namespace hamr::control;
-
-std::string fixed(double value, int decimals) {
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
-    return text.data();
-}
-
-std::string count(std::uint64_t number, std::string_view thing) {
-    return std::to_string(number) + " " + std::string(thing) + (number == 1 ? "" : "s");
-}
-
-std::string join(const std::vector<std::string>& parts) {
-    std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
-    return text;
-}
-
-std::string line(std::string_view label, const std::string& text) {
-    std::string left = "  " + std::string(label);
-    left.resize(12, ' ');
-    return left + text + "\n";
-}
-
-std::string underscores_to_blanks(std::string_view word) {
-    std::string text(word);
-    for (char& c : text) {
-        if (c == '_') c = ' ';
-    }
-    return text;
-}
-
-const NodeStatus* find_node(const Status& status, std::string_view name) {
-    for (const NodeStatus& node : status.nodes) {
-        if (node.name == name) return &node;
-    }
-    return nullptr;
-}
-
-bool is_witness(const Status& status) {
-    const NodeStatus* self = find_node(status, status.node);
-    return self != nullptr && self->role == NodeRole::witness;
-}
-
-std::size_t voters_in_reach(const Status& status) {
-    return static_cast<std::size_t>(
-        std::count_if(status.nodes.begin(), status.nodes.end(),
-                      [](const NodeStatus& node) { return node.state == NodeState::alive; }));
-}
-
-bool in_minority(const Status& status, const GroupStatus& group) {
-    return status.quorum == "majority" && voters_in_reach(status) < group.needed;
-}
 
 std::string with_milliseconds(std::string time) {
     if (time.size() == 20) time.insert(19, ".000");
@@ -88,19 +38,6 @@ std::string show_leader(const Status& status, const GroupStatus& group, const Pa
     return text;
 }
 
-/// Why there is no leader, as far as this node can tell.
-std::string why_nobody(const Status& status, const GroupStatus& group) {
-    if (group.state == GroupState::starting) {
-        return "this agent has just started; it neither votes nor stands for 3 s at most";
-    }
-    if (in_minority(status, group)) {
-        return std::to_string(voters_in_reach(status)) + " of " +
-               count(status.nodes.size(), "voter") + " in reach, " + std::to_string(group.needed) +
-               " needed: look at the silent nodes";
-    }
-    return "an election is under way; if this lasts, see `hamr history`";
-}
-
 std::string show_lease(const Status& status, const GroupStatus& group, const Paint& paint) {
     std::string text;
     if (group.lease_ms) text = show_ms(*group.lease_ms) + " left";
@@ -120,13 +57,9 @@ std::string show_group(const Status& status, const GroupStatus& group, WallTime 
     const bool plain = group.state == GroupState::leader || group.state == GroupState::follower ||
                        group.state == GroupState::witness;
     text += line("this node", paint(plain ? Tone::plain : Tone::warn, to_string(group.state)));
-    if (group.since) {
-        std::string since = format_time(*group.since);
-        if (now >= *group.since) since += " (" + show_age(now - *group.since) + " ago)";
-        text += line("since", since);
-    }
+    if (group.since) text += line("since", show_since(*group.since, now));
     if (!group.leader) {
-        text += line("reason", why_nobody(status, group));
+        text += line("reason", why_nobody(status, group).what);
     } else if (!group.reason.empty()) {
         text += line("reason", printable(group.reason));
     }
@@ -158,29 +91,6 @@ std::string show_nodes(const Status& status, const Paint& paint) {
     return table(rows, paint, "  ");
 }
 
-std::string show_router(const RouterStatus& router, const Paint& paint) {
-    Tone tone = Tone::warn;
-    if (router.state == RouterState::serving) tone = Tone::good;
-    if (router.state == RouterState::failed) tone = Tone::bad;
-    std::string text = "\n" + paint(Tone::strong, "router " + printable(router.kind)) + "\n";
-    text +=
-        line("state", paint(tone, to_string(router.state)) + ", " + count(router.flows, "flow"));
-    if (!router.reason.empty()) text += line("reason", printable(router.reason));
-    if (router.backends.empty()) return text;
-    std::vector<std::vector<Cell>> rows{{{"backend"}, {"role"}, {"state"}, {"topology"}, {""}}};
-    for (const BackendStatus& backend : router.backends) {
-        const Tone state = backend.state == BackendState::up     ? Tone::good
-                           : backend.state == BackendState::down ? Tone::bad
-                                                                 : Tone::warn;
-        rows.push_back({{backend.address},
-                        {std::string(to_string(backend.role))},
-                        {std::string(to_string(backend.state)), state},
-                        {backend.topology.empty() ? "-" : backend.topology},
-                        {backend.note, Tone::warn}});
-    }
-    return text + table(rows, paint, "  ");
-}
-
 std::string_view meaning(std::string_view reason) {
     if (reason == "bad_signature") return "signed with a key that is not in this node's key file";
     if (reason == "wrong_cluster") return "of another cluster on the same port";
@@ -201,81 +111,35 @@ std::string show_drops(const Status& status, const Paint& paint) {
     return rows.size() == 1 ? std::string() : "\n" + table(rows, paint, "  ");
 }
 
-/// What is not as it should be, in a few words each, the worst first.
-std::vector<std::string> problems(const Status& status) {
-    std::vector<std::string> found;
-    const bool several = status.groups.size() > 1;
-    for (const GroupStatus& group : status.groups) {
-        const std::string of = several ? "group " + group.name + ": " : "";
-        if (!group.leader) {
-            found.push_back(of + (in_minority(status, group) ? "no leader heard" : "nobody leads"));
-            continue;
-        }
-        const NodeStatus* leader = find_node(status, *group.leader);
-        if (leader != nullptr && leader->demotion > 0) {
-            found.push_back(of + "leader " + leader->name + " demoted");
-        }
-    }
-    for (const NodeStatus& node : status.nodes) {
-        if (node.state != NodeState::alive) {
-            found.push_back(node.name + " " + underscores_to_blanks(to_string(node.state)));
-        }
-    }
-    const RouterState router = status.router.state;
-    if (router == RouterState::failed || router == RouterState::degraded) {
-        found.push_back("router " + std::string(to_string(router)));
-    }
-    if (!status.warnings.empty()) {
-        found.push_back(count(status.warnings.size(), "warning") + " below");
-    }
-    return found;
-}
-
+/// First what is wrong, then what somebody wanted: nodes that are drained.
 std::string show_header(const Status& status, const Paint& paint) {
     std::string text = "cluster " + paint(Tone::strong, printable(status.cluster)) +
                        ", seen from " + paint(Tone::strong, printable(status.node)) + ", quorum " +
-                       printable(status.quorum);
-    const std::vector<std::string> found = problems(status);
-    if (found.empty()) return text + ": " + paint(Tone::good, "all is well") + "\n";
-    std::string list;
-    for (const std::string& each : found) list += (list.empty() ? "" : "; ") + each;
-    return text + "\n" + paint(Tone::bad, wrap("not well: " + printable(list), "  ")) + "\n";
+                       printable(status.quorum) + ": ";
+    const std::vector<Trouble> found = troubles(status);
+    text += found.empty() ? paint(Tone::good, "all is well") : paint(Tone::bad, "not well");
+    text += "\n";
+    for (const Trouble& trouble : found) {
+        text += paint(trouble.tone, wrap("- " + printable(trouble.what), "  ")) + "\n";
+        if (trouble.remedy.empty()) continue;
+        text += wrap("  what to do: " + printable(trouble.remedy), "    ") + "\n";
+    }
+    for (const std::string& each : drains(status)) {
+        text += paint(Tone::warn, wrap("- " + printable(each), "  ")) + "\n";
+    }
+    return text;
 }
 
 }  // namespace
-
-std::string show_age(std::chrono::milliseconds age) {
-    const auto seconds = age.count() / 1000;
-    if (seconds < 60) return std::to_string(seconds) + " s";
-    if (seconds < 3600) return std::to_string(seconds / 60) + " min";
-    if (seconds < 86400) {
-        return std::to_string(seconds / 3600) + " h " + std::to_string(seconds % 3600 / 60) +
-               " min";
-    }
-    return std::to_string(seconds / 86400) + " d " + std::to_string(seconds % 86400 / 3600) + " h";
-}
-
-std::string show_ms(double ms) {
-    if (ms < 10) return fixed(ms, 1) + " ms";
-    if (ms < 1000) return fixed(ms, 0) + " ms";
-    if (ms < 60'000) return fixed(ms / 1000, 1) + " s";
-    if (ms > 1e15) return "very long";
-    return show_age(std::chrono::milliseconds(static_cast<std::int64_t>(ms)));
-}
 
 std::string show_status(const Status& status, WallTime now, const Paint& paint) {
     std::string text = show_header(status, paint);
     for (const GroupStatus& group : status.groups) text += show_group(status, group, now, paint);
     text += "\n" + show_nodes(status, paint);
-    if (!is_witness(status)) text += show_router(status.router, paint);
-    text += show_drops(status, paint);
-    for (const Warning& warning : status.warnings) {
-        const std::string what = wrap("WARNING: " + printable(warning.what), "  ");
-        text += "\n" + paint(Tone::bad, what.substr(0, 8)) + what.substr(8) + "\n";
-        if (!warning.remedy.empty()) {
-            text += wrap("  what to do: " + printable(warning.remedy), "    ") + "\n";
-        }
+    if (!is_witness(status)) {
+        text += show_router(status.router, now, paint) + show_checks(status.checks, now, paint);
     }
+    text += show_drops(status, paint);
     return text;
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-// Status and history as pages for people, 80 columns wide where names allow it. What is not well
-// stands in a few words at the top, with what to do about it at the bottom, next to the prompt.
+// Status and history as pages for people: text 80 columns wide, tables 100 where names allow it.
+// What is not well stands at the top, each with its reason and with what to do about it.
 
 namespace hamr::cli {
 
@@ -19,11 +19,5 @@ namespace hamr::cli {
                                        const Paint& paint);
 
 [[nodiscard]] std::string show_failover(const control::FailoverAnswer& answer);
-
-/// "45 s", "3 min", "2 h 5 min", "6 d 1 h".
-[[nodiscard]] std::string show_age(std::chrono::milliseconds age);
-
-/// "0.4 ms", "35 ms", "4.2 s", "3 min".
-[[nodiscard]] std::string show_ms(double ms);
 
 }  // namespace hamr::cli

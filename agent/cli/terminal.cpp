@@ -8,21 +8,27 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <unistd.h>
 
 namespace hamr::cli {
 
-namespace {
-
-/// Characters, not bytes: continuation bytes of UTF-8 take no column.
 std::size_t width(std::string_view text) {
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
     }));
 }
 
-}  // namespace
+std::string cut(std::string_view text, std::size_t columns) {
+    if (width(text) <= columns) return std::string(text);
+    std::size_t end = 0;
+    for (std::size_t kept = 0; end < text.size(); ++end) {
+        const bool begins = (static_cast<unsigned char>(text[end]) & 0xc0) != 0x80;
+        if (begins && ++kept >= columns) break;
+    }
+    return std::string(text.substr(0, end)) + "…";
+}
 
 std::string Paint::operator()(Tone tone, std::string_view text) const {
     if (!colours_ || tone == Tone::plain || text.empty()) return std::string(text);
@@ -49,12 +55,14 @@ std::string Paint::operator()(Tone tone, std::string_view text) const {
     return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
 }
 
+bool is_terminal() {
+    const char* term = std::getenv("TERM");
+    return term != nullptr && std::strcmp(term, "dumb") != 0 && ::isatty(STDOUT_FILENO) == 1;
+}
+
 bool wants_colours() {
     const char* no_color = std::getenv("NO_COLOR");
-    const char* term = std::getenv("TERM");
-    const bool refused = no_color != nullptr && *no_color != '\0';
-    return !refused && term != nullptr && std::strcmp(term, "dumb") != 0 &&
-           ::isatty(STDOUT_FILENO) == 1;
+    return (no_color == nullptr || *no_color == '\0') && is_terminal();
 }
 
 std::string printable(std::string_view text) {
@@ -110,6 +118,24 @@ std::string wrap(std::string_view text, std::string_view indent, std::size_t col
         }
     }
     return result;
+}
+
+void Progress::show(std::string_view text, std::chrono::steady_clock::time_point now) {
+    if (terminal_) {
+        print("\r" + std::string(text) + "\033[K");
+        open_ = true;
+    } else {
+        const bool soon = written_ && now - *written_ < std::chrono::seconds(1);
+        if (text == last_ || soon) return;
+        print(std::string(text) + "\n");
+        last_ = text;
+        written_ = now;
+    }
+    std::fflush(stdout);
+}
+
+void Progress::end() {
+    if (std::exchange(open_, false)) print("\n");
 }
 
 void print(std::string_view text) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,12 @@ class Paint {
 /// Control characters become "?"; UTF-8 stays.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// Characters, not bytes: continuation bytes of UTF-8 take no column.
+[[nodiscard]] std::size_t width(std::string_view text);
+
+/// At most `columns` characters; what is left out shows as "…".
+[[nodiscard]] std::string cut(std::string_view text, std::size_t columns);
+
 struct Cell {
     std::string text;
     Tone tone = Tone::plain;
@@ -42,6 +50,29 @@ struct Cell {
 /// Lines of `columns` characters at most, broken at blanks; `indent` begins all but the first.
 [[nodiscard]] std::string wrap(std::string_view text, std::string_view indent,
                                std::size_t columns = 80);
+
+/// A line that tells how something goes: written over and over on a terminal, else anew each time
+/// that it changes, and not more than once a second.
+class Progress {
+  public:
+    explicit Progress(bool terminal) : terminal_(terminal) {}
+    ~Progress() { end(); }
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+
+    void show(std::string_view text, std::chrono::steady_clock::time_point now);
+    /// What follows begins on a line of its own.
+    void end();
+
+  private:
+    bool terminal_;
+    bool open_ = false;
+    std::string last_;
+    std::optional<std::chrono::steady_clock::time_point> written_;
+};
+
+/// Whether standard output is a terminal on which a line can be written over.
+[[nodiscard]] bool is_terminal();
 
 void print(std::string_view text);
 /// "hamr: what" and an indented remedy, on standard error. Both are made printable.

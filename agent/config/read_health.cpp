@@ -152,7 +152,8 @@ void HealthReader::read_times(const Section& section, health::CheckSpec& spec) {
                             " is longer than the interval " + format_duration(spec.interval) +
                             ": one probe is under way at a time, so a check that hangs is asked "
                             "every " +
-                            format_duration(spec.timeout) + " only");
+                            format_duration(spec.timeout) +
+                            " only; lower it, or raise the interval");
     }
     const auto read_count = [&](std::string_view key, unsigned& out) {
         const Value* value = section.find(key);

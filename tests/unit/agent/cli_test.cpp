@@ -7,6 +7,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -36,7 +37,9 @@ struct Ran {
 };
 
 /// Runs the built program, as uid `uid` if that is not 0, and reads both its outputs to the end.
-Ran run(const std::vector<std::string>& words, uid_t uid = 0) {
+/// Sends SIGINT once standard output has `interrupt_at` in it, if that is not empty.
+Ran run(const std::vector<std::string>& words, uid_t uid = 0,
+        const std::string& interrupt_at = {}) {
     std::array<int, 2> out{};
     std::array<int, 2> err{};
     if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0) return {};
@@ -73,7 +76,11 @@ Ran run(const std::vector<std::string>& words, uid_t uid = 0) {
             if (count <= 0) {
                 ends[i].reset();
             } else {
+                const bool before = ran.out.find(interrupt_at) == std::string::npos;
                 texts[i]->append(chunk.data(), static_cast<std::size_t>(count));
+                if (before && ran.out.find(interrupt_at) != std::string::npos) {
+                    ::kill(child, SIGINT);
+                }
             }
         }
     }
@@ -102,7 +109,8 @@ class WithAgent : public testing::Test {
 TEST_F(WithAgent, StatusForPeopleAndPrograms) {
     const Ran people = run({"--socket", socket, "status"});
     EXPECT_EQ(people.code, 0);
-    EXPECT_THAT(people.out, StartsWith("cluster shop, seen from router1, quorum majority\n"));
+    EXPECT_THAT(people.out,
+                StartsWith("cluster shop, seen from router1, quorum majority: not well\n"));
     EXPECT_THAT(people.out, testing::Not(HasSubstr("\033"))) << "a pipe is no terminal";
     const Ran program = run({"status", "--json", "--socket=" + socket});
     EXPECT_EQ(program.code, 0);
@@ -142,6 +150,70 @@ TEST_F(WithAgent, FailoverThatIsRefused) {
     EXPECT_EQ(run({"--socket", socket, "failover", "--group", "nosuch"}).code, 1);
 }
 
+using Drain = control::DrainStatus::State;
+
+TEST_F(WithAgent, DrainIsFollowedToItsEnd) {
+    agent.handler.steps = {{Drain::finishing, 12, 48'000.0, ""},
+                           {Drain::finishing, 12, 47'800.0, ""},
+                           {Drain::drained, 0, {}, "1 connection was cut"}};
+    const Ran ran = run({"--socket", socket, "drain", "--timeout", "1.5s"});
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(ran.out,
+              "router1: group default: leadership moved to router2\n"
+              "router1: 12 connections left, 48 s until the rest is cut\n"
+              "router1: drained; 1 connection was cut\n");
+    EXPECT_THAT(ran.err, IsEmpty());
+    EXPECT_EQ(agent.handler.drains, (std::vector<control::DrainRequest>{{true, 1500.0}}));
+}
+
+TEST_F(WithAgent, DrainWithoutWaiting) {
+    agent.handler.steps = {{Drain::finishing, 12, 48'000.0, ""}};
+    const Ran ran = run({"--socket", socket, "drain", "--no-wait"});
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(ran.out, "router1 drains\n");
+    EXPECT_EQ(agent.handler.drains, (std::vector<control::DrainRequest>{{true, std::nullopt}}));
+}
+
+TEST_F(WithAgent, AnInterruptLeavesTheDrainGoing) {
+    agent.handler.steps = {{Drain::finishing, 12, 48'000.0, ""}};
+    const Ran ran = run({"--socket", socket, "drain"}, 0, "12 connections left");
+    EXPECT_EQ(ran.code, -SIGINT) << "as a shell expects";
+    EXPECT_EQ(ran.err,
+              "\nhamr: the drain goes on; `hamr status` shows how, `hamr undrain` ends it\n");
+    EXPECT_EQ(agent.handler.drains.size(), 1U);
+}
+
+TEST_F(WithAgent, DrainThatIsRefusedOrMistyped) {
+    agent.handler.refusal = {control::Outcome::refused, "no other node can lead", "heal router2"};
+    for (const char* command : {"drain", "undrain", "reload"}) {
+        const Ran refused = run({"--socket", socket, command});
+        EXPECT_EQ(refused.code, 1) << command;
+        EXPECT_EQ(refused.err, "hamr: no other node can lead\n      heal router2\n");
+        EXPECT_THAT(refused.out, IsEmpty());
+    }
+    agent.handler.drains.clear();
+    for (const char* timeout : {"30", "x", "-1s", "1441m", ""}) {
+        const Ran wrong = run({"--socket", socket, "drain", "--timeout", timeout});
+        EXPECT_EQ(wrong.code, 2) << timeout;
+        EXPECT_THAT(wrong.err, HasSubstr("write, for example, --timeout 30s"));
+    }
+    EXPECT_THAT(agent.handler.drains, IsEmpty());
+}
+
+TEST_F(WithAgent, ADrainThatSomebodyEndsIsAFailure) {
+    agent.handler.steps = {{Drain::finishing, 2, 900.0, ""}, {}};
+    const Ran ran = run({"--socket", socket, "drain"});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_THAT(ran.err, HasSubstr("somebody has run `hamr undrain`"));
+}
+
+TEST_F(WithAgent, UndrainAndReload) {
+    EXPECT_EQ(run({"--socket", socket, "undrain"}).out, "router1 takes part again\n");
+    EXPECT_EQ(run({"--socket", socket, "reload"}).out,
+              "haproxy has reloaded\n"
+              "hamr.yaml itself is read only when hamrd starts: to change that, restart it\n");
+}
+
 TEST_F(WithAgent, VersionOfBoth) {
     EXPECT_EQ(run({"version", "--socket", socket}).out, "hamr 0.1.0\nhamrd 0.1.0 (running)\n");
 }
@@ -158,7 +230,7 @@ TEST_F(WithAgent, WithoutPermission) {
 
 TEST(Cli, WithoutAgent) {
     const test::TempDir dir;
-    for (const char* command : {"status", "history", "failover"}) {
+    for (const char* command : {"status", "history", "failover", "drain", "undrain", "reload"}) {
         const Ran ran = run({"--socket", dir.path("none"), command});
         EXPECT_EQ(ran.code, 69) << command;
         EXPECT_THAT(ran.err, HasSubstr(dir.path("none")));
@@ -207,7 +279,8 @@ TEST(Cli, Keygen) {
 TEST(Cli, Help) {
     const Ran general = run({"--help"});
     EXPECT_EQ(general.code, 0);
-    for (const char* command : {"status", "failover", "history", "check", "keygen", "version"}) {
+    for (const char* command : {"status", "failover", "drain", "undrain", "reload", "history",
+                                "check", "keygen", "version"}) {
         EXPECT_THAT(general.out, HasSubstr(std::string("\n  ") + command));
         for (const auto& words : {std::vector<std::string>{command, "--help"}, {"help", command}}) {
             const Ran one = run(words);

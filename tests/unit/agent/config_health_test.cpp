@@ -303,7 +303,7 @@ const Row warning_rows[] = {
     {"timeout_over_interval",
      checks("{kind: tcp, target: 127.0.0.1:1, interval: 1s, timeout: 3s}"),
      {"f:6:66: health.timeout 3s is longer than the interval 1s: one probe is under way at a time, "
-      "so a check that hangs is asked every 3s only"}},
+      "so a check that hangs is asked every 3s only; lower it, or raise the interval"}},
     {"a_nodes_address",
      checks("{kind: tcp, target: 192.0.2.11:6446}"),
      {"f:6:30: health: 192.0.2.11 is r1's, so that every host judges itself by r1; write a "

@@ -58,7 +58,8 @@ TEST(StatusJson, IsTheTextOfTheDesign) {
         R"("reason":"no secondary: ro leads to the primary","backends":[{)"
         R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
         R"("note":""}]},"checks":[],)"
-        R"("drain":{"state":"none","connections":0,"left_ms":null,"note":""},"drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
+        R"("drain":{"state":"none","connections":0,"left_ms":null,"note":""},)"
+        R"("drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
         R"("unknown_node":0,"malformed":0},)"
         R"("warnings":[{"what":"the clock drifts","remedy":"look at chrony"}]})");
 }

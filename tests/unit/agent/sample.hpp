@@ -61,7 +61,8 @@ inline control::Status sample_status() {
 inline control::Status supervised_status() {
     using namespace control;
     Status status = sample_status();
-    status.router = {"haproxy", RouterState::failed, 812, "haproxy was killed by signal 9", {}, {}};
+    status.router = {
+        "haproxy", RouterState::failed, 812, "haproxy was killed by signal 9 (SIGKILL)", {}, {}};
     status.router.process = ProcessStatus{"waiting", "haproxy.service",
                                           4711,      parse_time("2026-11-20T06:00:01Z"),
                                           3,         "killed by signal 9 (SIGKILL)",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/cli/show.hpp"
 
+#include "agent/cli/words.hpp"
 #include "tests/unit/agent/sample.hpp"
 
 #include <string>
@@ -18,9 +19,20 @@ using testing::Not;
 TEST(ShowStatus, IsOnePageThatSaysItAll) {
     const auto now = *control::parse_time("2026-11-20T08:05:00Z");
     EXPECT_EQ(show_status(sample_status(), now, Paint(false)),
-              R"(cluster shop, seen from router1, quorum majority
-not well: group reads: no leader heard; router2 silent; witness1 never heard;
-  router degraded; 1 warning below
+              R"(cluster shop, seen from router1, quorum majority: not well
+- group reads: no leader heard: 1 of 3 voters in reach, 2 needed: look at the
+  silent nodes
+- router embedded degraded: no secondary: ro leads to the primary
+  what to do: look at the backends below
+- router2 silent for 4.2 s
+  what to do: `systemctl status hamrd` on router2; if it runs, look at the
+    network between
+- witness1 never heard
+  what to do: `systemctl status hamrd` on witness1; if it runs, look at the
+    network between
+- the clock drifts
+  what to do: look at chrony
+- router2 is drained: it does not lead until `hamr undrain` is run there
 
 group default
   address   192.0.2.100/24, 2001:db8::100/64
@@ -50,9 +62,6 @@ router embedded
 
   dropped frames  number
   bad signature   12      signed with a key that is not in this node's key file
-
-WARNING: the clock drifts
-  what to do: look at chrony
 )");
 }
 
@@ -77,6 +86,7 @@ control::Status well() {
     for (control::NodeStatus& node : status.nodes) {
         node.state = control::NodeState::alive;
         node.demotion = 0;
+        node.drained = false;
     }
     status.router.state = control::RouterState::serving;
     status.router.reason.clear();
@@ -99,7 +109,7 @@ TEST(ShowStatus, SaysThatAllIsWell) {
 TEST(ShowStatus, ADemotedLeaderIsAProblem) {
     control::Status status = well();
     status.nodes[0].demotion = 100;
-    EXPECT_THAT(page(status), HasSubstr("\nnot well: leader router1 demoted\n"));
+    EXPECT_THAT(page(status), HasSubstr(": not well\n- leader router1 demoted by 100\n"));
     EXPECT_THAT(page(status), HasSubstr("leader    router1 (this node), term 4, demoted by 100\n"));
 }
 
@@ -114,7 +124,7 @@ TEST(ShowStatus, NobodyLeads) {
     status.groups[0].leader.reset();
     status.groups[0].reason = "takeover: router1 released its lease";
     status.groups[0].state = control::GroupState::starting;
-    EXPECT_THAT(page(status), HasSubstr("not well: nobody leads\n"));
+    EXPECT_THAT(page(status), HasSubstr("\n- nobody leads: this agent has just started"));
     EXPECT_THAT(page(status), HasSubstr("leader    NOBODY, term 4\n"));
     EXPECT_THAT(page(status), HasSubstr("this agent has just started"));
     EXPECT_THAT(page(status), Not(HasSubstr("takeover")));
@@ -146,12 +156,131 @@ TEST(ShowStatus, WarningsFitTheTerminal) {
          "do something about it, at once, and do it well, since it is night and "
          "nobody else is there"}};
     EXPECT_THAT(page(status), HasSubstr("\n"
-                                        "WARNING: this is a warning that is quite a bit longer "
-                                        "than the 80 columns that a\n"
+                                        "- this is a warning that is quite a bit longer than the "
+                                        "80 columns that a\n"
                                         "  terminal has\n"
                                         "  what to do: do something about it, at once, and do it "
                                         "well, since it is night\n"
                                         "    and nobody else is there\n"));
+}
+
+TEST(ShowStatus, ASupervisedRouterWithItsProcessAndChecks) {
+    control::Status status = well();
+    const control::Status other = test::supervised_status();
+    status.router = other.router;
+    status.checks = other.checks;
+    const auto now = *control::parse_time("2026-11-20T06:03:05Z");
+    const std::string text = show_status(status, now, Paint(false));
+    EXPECT_THAT(text, HasSubstr(R"(quorum majority: not well
+- router haproxy failed: haproxy was killed by signal 9 (SIGKILL); next start in
+  1.5 s
+  what to do: see what it says, with `journalctl -u haproxy.service`; mend that,
+    and `hamr reload` starts it at once
+- check mysql 127.0.0.1:6446 down: ERR 2003: no backend
+  what to do: log in there yourself; a router that answers may have no backend
+
+group default
+)"));
+    EXPECT_THAT(text, HasSubstr(R"(
+router haproxy
+  state     failed, 812 flows
+  reason    haproxy was killed by signal 9 (SIGKILL)
+  process   waiting, pid 4711, for 3 min, next start in 1.5 s, 3 restarts, adopted
+  unit      haproxy.service
+  last exit killed by signal 9 (SIGKILL)
+
+  check                 kind     state       weight  output
+  mysql 127.0.0.1:6446  mysql    down 3 min  100     flaps (2 times lately): ERR 2003: no backend
+  router                process  unknown     fatal
+)"));
+}
+
+/// The part of the page from the line that begins with `from` on.
+std::string part(const std::string& text, const std::string& from) {
+    const std::size_t at = text.find("\n" + from);
+    return at == std::string::npos ? "" : text.substr(at + 1);
+}
+
+TEST(ShowStatus, ChecksFitAHundredColumnsWhateverTheySay) {
+    control::Status status = well();
+    std::string words;
+    for (int i = 0; i < 60; ++i) words += "word" + std::to_string(i) + " ";
+    const std::string solid(400, 'x');
+    using control::CheckState;
+    status.checks = {
+        {"tcp 127.0.0.1:1", "tcp", CheckState::down, 999'999, false, words, {}, 0},
+        {"tcp 127.0.0.1:2", "tcp", CheckState::up, 0, false, words, {}, 0},
+        {"tcp " + std::string(59, 'y'), "tcp", CheckState::paused, 1, false, solid, {}, 0},
+    };
+    const std::string text = part(page(status), "  check ");
+    EXPECT_THAT(text, Not(HasSubstr("kind"))) << "every name says it";
+    std::size_t lines = 0;
+    for (std::size_t at = 0; at < text.size(); ++lines) {
+        const std::size_t end = text.find('\n', at);
+        EXPECT_LE(width(text.substr(at, end - at)), 100U) << text.substr(at, end - at);
+        at = end + 1;
+    }
+    EXPECT_EQ(lines, 1U + 3 + 1 + 1) << text;
+    EXPECT_THAT(text, HasSubstr("…"));
+}
+
+TEST(ShowStatus, ACheckThatIsDownIsAProblemWithItsWords) {
+    control::Status status = well();
+    status.checks = {{"disk", "command", control::CheckState::down, 0, false, "DISK FULL", {}, 0},
+                     {"proc", "process", control::CheckState::down, 1, true, "gone", {}, 0},
+                     {"new", "tcp", control::CheckState::unknown, 1, false, "", {}, 0}};
+    const std::string text = page(status);
+    EXPECT_THAT(text, HasSubstr("- check disk down (only shown: its weight is 0): DISK FULL\n"));
+    EXPECT_THAT(text, HasSubstr("- check proc down (fatal): gone\n"));
+    EXPECT_THAT(text, Not(HasSubstr("check new")));
+    status.node = "witness1";
+    EXPECT_THAT(page(status), HasSubstr("all is well")) << "a witness has no checks";
+}
+
+TEST(ShowStatus, ARouterThatRunsAndDoesNotServe) {
+    control::Status status = well();
+    status.router.kind = "haproxy";
+    status.router.state = control::RouterState::degraded;
+    status.router.reason = "no check is up";
+    status.router.process = control::ProcessStatus{};
+    status.router.process->state = "running";
+    EXPECT_THAT(page(status), HasSubstr("- router haproxy degraded: no check is up\n"
+                                        "  what to do: see the checks below, and `journalctl -u "
+                                        "hamrd`\n"));
+    status.router.state = control::RouterState::serving;
+    status.router.process->state = "failed";
+    EXPECT_THAT(page(status), HasSubstr("- router haproxy failed: no check is up\n"));
+}
+
+TEST(ShowStatus, DrainedNodesArePlainAndNoProblem) {
+    control::Status status = well();
+    status.nodes[1].drained = true;
+    EXPECT_THAT(page(status), HasSubstr(": all is well\n- router2 is drained: it does not lead "
+                                        "until `hamr undrain` is run there\n"));
+    status.nodes[0].drained = true;
+    status.drain = {control::DrainStatus::State::drained, 0, {}, "3 connections were cut"};
+    EXPECT_THAT(page(status), HasSubstr("- router1 (this node) is drained: it does not lead until "
+                                        "`hamr undrain` is run\n  here; 3 connections were cut\n"
+                                        "- router2 is drained"));
+}
+
+TEST(ShowStatus, ADrainOnItsWay) {
+    control::Status status = well();
+    status.drain = {control::DrainStatus::State::finishing, 12, 48'200.0, ""};
+    EXPECT_THAT(page(status), HasSubstr("- router1 (this node) drains: 12 connections left, 48 s "
+                                        "until the rest is cut\n"));
+    status.drain = {control::DrainStatus::State::moving, 0, {}, "no other node can lead now"};
+    EXPECT_THAT(page(status), HasSubstr("- router1 (this node) drains: leadership has not moved "
+                                        "yet; no other node can\n  lead now\n"));
+}
+
+TEST(ShowStatus, NobodyLeadsSinceEveryRouterIsDrained) {
+    control::Status status = well();
+    status.groups[0].leader.reset();
+    status.groups[0].state = control::GroupState::drained;
+    status.nodes[0].drained = status.nodes[1].drained = true;
+    EXPECT_THAT(page(status), HasSubstr("- nobody leads: every router is drained\n"
+                                        "  what to do: run `hamr undrain` on one of them\n"));
 }
 
 TEST(ShowHistory, IsATable) {
@@ -204,6 +333,14 @@ TEST(Wrap, BreaksAtBlanksOnly) {
     EXPECT_EQ(wrap("muchtoolong é é é é", "", 7), "muchtoolong\né é é é");
     EXPECT_EQ(wrap("", "  "), "");
     EXPECT_EQ(wrap("  kept", " "), "  kept");
+}
+
+TEST(Cut, CountsCharacters) {
+    EXPECT_EQ(cut("abc", 3), "abc");
+    EXPECT_EQ(cut("abcd", 3), "ab…");
+    EXPECT_EQ(cut("éééé", 3), "éé…");
+    EXPECT_EQ(cut("", 3), "");
+    EXPECT_EQ(cut("abc", 1), "…");
 }
 
 TEST(Table, ColumnsCountCharactersNotBytes) {
