@@ -127,7 +127,7 @@ std::vector<control::CheckStatus> HealthService::status() const {
         to.fatal = spec.weight >= health::fatal_demotion;
         to.output = runner->check().text();
         if (runner->check().since() != long_ago) to.since = wall(runner->check().since());
-        to.flaps = runner->check().flaps();
+        to.flaps = runner->check().flaps(BootClock::now());
     }
     return list;
 }
