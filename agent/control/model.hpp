@@ -188,8 +188,8 @@ struct FailoverAnswer {
 };
 
 struct DrainRequest {
-    bool drained = true;                 // false: undrain
-    std::optional<double> timeout_ms;    // how long connections may finish; else drain_timeout
+    bool drained = true;               // false: undrain
+    std::optional<double> timeout_ms;  // how long connections may finish; else drain_timeout
 
     friend bool operator==(const DrainRequest&, const DrainRequest&) = default;
 };
