@@ -3,14 +3,15 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "router/io/unit_bus.hpp"
 #include "router/providers/provider.hpp"
+#include "router/supervision.hpp"
 
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -18,8 +19,11 @@
 // a unit of systemd.
 //
 // What      One instance, never two: a router that an earlier life of the agent started is adopted
-//           by what was noted in `state_file` (pid, start time, boot id), or ended when it cannot
-//           be. Its exit is seen at once (pidfd). Its output goes line by line to on_output.
+//           by what was noted in `state_file` (pid, start time, boot id, marker), or ended when it
+//           cannot be. Its exit is seen at once (pidfd). Its output goes line by line to `output`.
+//           What it leaves running is ended before anything is started again.
+// Units     belong to systemd: nothing is noted, no output is heard (the journal has it), and a
+//           restart that systemd itself makes (Restart=) is waited for, not raced.
 // Agent's   The router outlives a killed agent (its output pipe never breaks nor blocks it), and is
 // death     stopped by a clean stop(), or by end_orphan() (hamrd --cleanup).
 // Threading one thread, the executor's. Nothing blocks. Callbacks come from the executor, never
@@ -28,26 +32,13 @@
 
 namespace hamr::router_io {
 
-enum class RunState : std::uint8_t {
-    off,        ///< not wanted here (a follower's with StartWhen::leader, drained, stopped)
-    starting,   ///< started, not yet known to serve (until the first check is up)
-    running,
-    stopping,
-    finishing,  ///< drains
-    waiting,    ///< ended by itself; its next start is due at next_start
-    failed,     ///< the budget of restarts is used up; tried again rarely, or after reload()
-};
-[[nodiscard]] std::string_view to_string(RunState state);
+using router::RunState;
+using router::SupervisorStatus;
+using router::to_string;
 
-struct SupervisorStatus {
-    RunState state = RunState::off;
-    int pid = 0;             ///< 0: none (or systemd's)
-    BootTime since = long_ago;
-    unsigned restarts = 0;   ///< since this agent began; those that nobody asked for
-    std::string reason;      ///< why it is not running: "haproxy was killed by signal 9 (SIGKILL)"
-    std::string last_exit;   ///< words for the newest exit, "" before the first
-    std::optional<BootTime> next_start;
-    bool adopted = false;
+struct SupervisorOptions {
+    /// Where systemd is reached.
+    std::vector<BusAddress> buses = system_buses();
 };
 
 class Supervisor {
@@ -63,7 +54,8 @@ class Supervisor {
 
     /// `state_file`: where the instance is noted; the output pipe is `state_file` + ".out".
     Supervisor(boost::asio::any_io_executor executor, router::ProviderConfig config,
-               router::Plan plan, std::string state_file, Events events);
+               router::Plan plan, std::string state_file, Events events,
+               SupervisorOptions options = {});
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     /// Leaves the router as it is.
@@ -71,15 +63,20 @@ class Supervisor {
 
     /// Adopts what runs already, or finds that nothing does. Then obeys want().
     Result<> start();
-    /// Whether it should run; may be changed at any time. False: stopped in its own way.
+    /// Whether it should run; may be changed at any time. False: stopped in its own way, but a
+    /// finish() under way goes on. Until the first call, what was adopted goes on as it is.
     void want(bool wanted);
     /// For a drain: it takes nothing new, finishes its connections, and ends; what is left at
-    /// `deadline` is cut. want(true) takes it back.
+    /// `deadline` is cut. Where the router has no such way it runs on: stop() when its connections
+    /// are gone, or the deadline, ends it. want(true) takes it back; one that has already shut its
+    /// ports is restarted for that.
     void finish(BootTime deadline);
-    /// Its own way of reloading; judges the configuration first. Without one, or when it is not
-    /// running: restarted. Also forgets an exhausted budget.
+    /// Its own way of reloading; judges the configuration first. Without one, or when it should run
+    /// and does not: restarted. One that is not wanted has nothing to do: it reads its
+    /// configuration when it starts. Also forgets an exhausted budget.
     void reload(std::function<void(Result<>)> done);
-    /// A clean end: `done` once nothing runs, at the latest stop_timeout + 1 s from now.
+    /// A clean end: `done` once nothing runs, at the latest stop_timeout + 1 s from now. Also cuts
+    /// a finish() short. want(true) may follow.
     void stop(std::function<void()> done);
     /// Its checks say that it serves: starting becomes running.
     void serves();
@@ -91,8 +88,9 @@ class Supervisor {
     std::shared_ptr<Impl> impl_;
 };
 
-/// What a dead agent left running, named by its state file: asked to end, killed after
-/// `stop_timeout`. Blocks. Whether there was one.
+/// What a dead agent left running, named by its state file: asked to end (SIGTERM), killed after
+/// `stop_timeout`. Blocks. Whether there was one. Also removes the files. A unit is systemd's, and
+/// stays.
 Result<bool> end_orphan(const std::string& state_file, Duration stop_timeout);
 
 }  // namespace hamr::router_io

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/io/process.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace hamr::router_io {
+
+namespace {
+
+struct User {
+    std::string name;
+    std::string home;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::vector<gid_t> groups;
+};
+
+Result<User> find_user(const std::string& name) {
+    std::vector<char> buffer(16 * 1024);
+    passwd entry{};
+    passwd* found = nullptr;
+    const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) {
+        if (error == 0) return fail("there is no user \"" + name + "\" on this host");
+        return fail_errno("look for the user \"" + name + "\"", error);
+    }
+    User user{name, entry.pw_dir, entry.pw_uid, entry.pw_gid, std::vector<gid_t>(64)};
+    int count = static_cast<int>(user.groups.size());
+    while (::getgrouplist(name.c_str(), user.gid, user.groups.data(), &count) < 0) {
+        if (static_cast<std::size_t>(count) <= user.groups.size() || count > NGROUPS_MAX) {
+            return fail("the groups of the user \"" + name + "\" cannot be told");
+        }
+        user.groups.resize(static_cast<std::size_t>(count));
+    }
+    user.groups.resize(static_cast<std::size_t>(count));
+    return user;
+}
+
+/// What systemd tells its services about themselves is not for their children: a router that said
+/// READY=1 would speak for the agent.
+bool is_for_agent_only(std::string_view variable) {
+    static constexpr std::array<std::string_view, 10> names = {
+        "NOTIFY_SOCKET=",    "WATCHDOG_PID=",   "WATCHDOG_USEC=", "LISTEN_PID=",
+        "LISTEN_FDS=",       "LISTEN_FDNAMES=", "INVOCATION_ID=", "JOURNAL_STREAM=",
+        "SYSTEMD_EXEC_PID=", "HAMR_INSTANCE="};
+    return std::any_of(names.begin(), names.end(),
+                       [&](std::string_view name) { return variable.starts_with(name); });
+}
+
+std::vector<std::string> make_environment(const SpawnSpec& spec, const std::optional<User>& user) {
+    auto added = spec.environment;
+    if (user) {
+        added.emplace_back("HOME", user->home);
+        added.emplace_back("USER", user->name);
+        added.emplace_back("LOGNAME", user->name);
+    }
+    std::vector<std::string> environment;
+    bool has_path = false;
+    for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+        const std::string_view variable = *each;
+        const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& it) {
+            return variable.starts_with(it.first + "=");
+        });
+        if (replaced || is_for_agent_only(variable)) continue;
+        has_path = has_path || variable.starts_with("PATH=");
+        environment.emplace_back(variable);
+    }
+    if (!has_path) environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    for (const auto& [name, value] : added) environment.push_back(name + "=" + value);
+    return environment;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> out;
+    out.reserve(texts.size() + 1);
+    for (std::string& text : texts) out.push_back(text.data());
+    out.push_back(nullptr);
+    return out;
+}
+
+enum class Step { none, user, exec };
+
+/// What the child needs, made before it is there: it may neither allocate nor take a lock.
+struct Plan {
+    const char* program = nullptr;
+    char* const* argv = nullptr;
+    char* const* environment = nullptr;
+    const User* user = nullptr;
+    int input = -1;
+    int output = -1;
+    // Written by the child, which shares this memory.
+    Step failed = Step::none;
+    int error = 0;
+};
+
+/// Ignored signals would stay ignored after exec. The kernel's own numbers: the C library hides two
+/// of them.
+void forget_signals() {
+    struct {
+        void* handler = nullptr;  // SIG_DFL
+        unsigned long flags = 0;
+        void* restorer = nullptr;
+        unsigned long mask = 0;
+    } const standard;
+    for (int number = 1; number <= 64; ++number) {
+        ::syscall(SYS_rt_sigaction, number, &standard, nullptr, sizeof(standard.mask));
+    }
+    const unsigned long none = 0;
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof(none));
+}
+
+/// The C library's functions would try to change every thread of the agent: system calls only.
+bool become(const User& user) {
+    return ::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
+           ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
+           ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+}
+
+/// Between clone and exec, on a stack of its own in the agent's memory.
+__attribute__((no_sanitize("address", "thread", "undefined"))) int child_main(void* argument) {
+    Plan& plan = *static_cast<Plan*>(argument);
+    ::setsid();
+    const sched_param normal{};
+    ::sched_setscheduler(0, SCHED_OTHER, &normal);
+    ::setpriority(PRIO_PROCESS, 0, 0);
+    ::umask(022);
+    if (::chdir("/") != 0) ::_exit(127);
+    // Both lie above 2: the agent's own 0, 1 and 2 are always open.
+    ::dup2(plan.input, STDIN_FILENO);
+    ::dup2(plan.output, STDOUT_FILENO);
+    ::dup2(plan.output, STDERR_FILENO);
+    ::syscall(SYS_close_range, 3U, ~0U, 0U);
+    if (plan.user != nullptr && !become(*plan.user)) {
+        plan.error = errno;
+        plan.failed = Step::user;
+        ::_exit(127);
+    }
+    forget_signals();
+    ::execve(plan.program, plan.argv, plan.environment);
+    plan.error = errno;
+    plan.failed = Step::exec;
+    ::_exit(127);
+}
+
+Error explain(const Plan& plan, const SpawnSpec& spec) {
+    const std::string program = plan.program;
+    const std::error_code code(plan.error, std::system_category());
+    if (plan.failed == Step::user) return {"cannot become the user \"" + spec.user + "\"", code};
+    switch (plan.error) {
+        case ENOENT:
+            if (::access(plan.program, F_OK) != 0) return {"no such file: " + program, {}};
+            return {program + " cannot be run: its interpreter or loader is missing", {}};
+        case EACCES:
+            return {"no permission to run " + program +
+                        (spec.user.empty() ? "" : " as the user \"" + spec.user + "\""),
+                    {}};
+        case ENOEXEC:
+            return {program + " is not a program that this host can run", {}};
+        default:
+            return {"run " + program, code};
+    }
+}
+
+/// A descriptor above 2, whatever the agent's own 0, 1 and 2 are.
+UniqueFd above_standard(int fd) {
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+/// clone() with every signal held back: a handler of the agent's must not run in the child.
+pid_t clone_child(Plan& plan, int& pidfd) {
+    constexpr std::size_t stack_size = 64 * 1024;
+    const auto stack = std::make_unique<std::byte[]>(stack_size);
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const pid_t pid = ::clone(child_main, stack.get() + stack_size,
+                              CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
+    const int error = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = error;
+    return pid;
+}
+
+}  // namespace
+
+Result<std::string> find_program(const std::string& program) {
+    if (program.empty()) return fail("no program is named");
+    if (program.find('/') != std::string::npos) return program;
+    const char* const own = ::getenv("PATH");
+    std::string path = own == nullptr ? "" : own;
+    path += ":/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+    std::string_view rest = path;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find(':');
+        const std::string_view folder = rest.substr(0, end);
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        if (!folder.starts_with('/')) continue;
+        std::string candidate = std::string(folder) + "/" + program;
+        struct stat info {};
+        const bool file = ::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+        if (file && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+    return fail("no such program: " + program + " (neither in PATH nor in /usr/sbin)");
+}
+
+Result<Spawned> spawn(const SpawnSpec& spec) {
+    const auto program = find_program(spec.argv.empty() ? "" : spec.argv.front());
+    if (!program) return tl::unexpected(program.error());
+    std::optional<User> user;
+    if (!spec.user.empty()) {
+        auto found = find_user(spec.user);
+        if (!found) return tl::unexpected(found.error());
+        user = std::move(*found);
+    }
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const UniqueFd input = above_standard(null.get());
+    const UniqueFd output = above_standard(spec.output >= 0 ? spec.output : null.get());
+    if (!input || !output) return fail_errno("descriptors for " + *program, errno);
+
+    std::vector<std::string> argv = spec.argv;
+    std::vector<std::string> environment = make_environment(spec, user);
+    const std::vector<char*> argv_pointers = pointers(argv);
+    const std::vector<char*> environment_pointers = pointers(environment);
+    Plan plan{program->c_str(),        argv_pointers.data(), environment_pointers.data(),
+              user ? &*user : nullptr, input.get(),          output.get()};
+
+    int pidfd = -1;
+    const pid_t pid = clone_child(plan, pidfd);
+    if (pid < 0) return fail_errno("start " + *program, errno);
+    Spawned spawned{pid, UniqueFd(pidfd)};
+    if (plan.failed == Step::none) return spawned;
+    (void)reap(pidfd);
+    return tl::unexpected<Error>(explain(plan, spec));
+}
+
+std::string signal_name(int number) {
+    const char* const name = ::sigabbrev_np(number);
+    return name == nullptr ? "signal " + std::to_string(number) : "SIG" + std::string(name);
+}
+
+ProcessEnd end_in_words(int code, int status) {
+    if (code == CLD_EXITED) return {"exited with code " + std::to_string(status), status};
+    const std::string core = code == CLD_DUMPED ? ", core dumped" : "";
+    return {
+        "was killed by signal " + std::to_string(status) + " (" + signal_name(status) + core + ")",
+        -1};
+}
+
+ProcessEnd reap(int pidfd) {
+    siginfo_t info{};
+    int rc = 0;
+    do {
+        rc = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED);
+    } while (rc != 0 && errno == EINTR);
+    if (rc != 0) {
+        return {"ended (how is not known: an earlier life of the agent had started it)", -1};
+    }
+    return end_in_words(info.si_code, info.si_status);
+}
+
+UniqueFd open_pidfd(pid_t pid) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool send_signal(int pidfd, int number) {
+    return ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0;
+}
+
+bool has_ended(int pidfd) {
+    pollfd end{pidfd, POLLIN, 0};
+    return ::poll(&end, 1, 0) > 0;
+}
+
+}  // namespace hamr::router_io

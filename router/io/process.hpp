@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+
+#include <csignal>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+// Starts programs, without a shell, from a process that is not like others: real-time threads,
+// locked memory, signals blocked, descriptors that nobody else may have.
+//
+// The child   has a session of its own, normal scheduling, nice 0, no blocked or ignored signals,
+//             umask 022, / as its directory, no descriptors but 0 (/dev/null), 1 and 2 (`output`),
+//             the agent's environment without what systemd told the agent. It survives the agent.
+// Cost        The child shares the agent's memory until exec (as vfork), so locked memory is not
+//             copied and the pulse thread sees no copy-on-write faults. This call lasts until exec.
+// Names       of users are looked up in the host's database, which may block where that is remote.
+
+namespace hamr::router_io {
+
+struct SpawnSpec {
+    std::vector<std::string> argv;  ///< argv[0] without a slash is searched for in PATH and sbin
+    std::string user;               ///< empty: as the agent
+    int output = -1;                ///< for stdout and stderr; -1: /dev/null
+    /// Added to the environment.
+    std::vector<std::pair<std::string, std::string>> environment;
+};
+
+struct Spawned {
+    pid_t pid = -1;
+    UniqueFd pidfd;
+};
+
+/// Errors are words for the operator: "no such file: /usr/sbin/haproxy". A child whose exec failed
+/// is reaped here.
+[[nodiscard]] Result<Spawned> spawn(const SpawnSpec& spec);
+
+/// Where `program` is, as spawn() finds it.
+[[nodiscard]] Result<std::string> find_program(const std::string& program);
+
+/// How a process ended.
+struct ProcessEnd {
+    std::string how;  ///< "exited with code 1", "was killed by signal 9 (SIGKILL)"
+    int code = -1;    ///< the exit code; -1 when a signal ended it, or when it is not known
+};
+
+/// Of a pidfd that is readable. A child is reaped; of another process it is not known how.
+[[nodiscard]] ProcessEnd reap(int pidfd);
+
+/// "exited with code 1", "was killed by signal 9 (SIGKILL)"; `code` is siginfo's si_code (CLD_*).
+[[nodiscard]] ProcessEnd end_in_words(int code, int status);
+/// "SIGKILL".
+[[nodiscard]] std::string signal_name(int number);
+
+[[nodiscard]] UniqueFd open_pidfd(pid_t pid);
+/// Whether it was delivered: false when the process is gone.
+bool send_signal(int pidfd, int number);
+/// Whether the process has ended (it may still be a zombie).
+[[nodiscard]] bool has_ended(int pidfd);
+
+}  // namespace hamr::router_io
