@@ -243,7 +243,8 @@ mysql_variables : { // a comment with "quotes" and { braces
     interfaces : "192.0.2.11:3306;" "[2001:db8::11]:3306;"
                  "/tmp/a.sock; 192.0.2.12:3307", threads = 4;
 };
-admin_variables = { admin_credentials = "stats:*0123456789ABCDEF;ops:a\"b:c", mysql_ifaces="[::]:7032" }
+admin_variables = {
+    admin_credentials = "stats:*0123456789ABCDEF;ops:a\"b:c", mysql_ifaces="[::]:7032" }
 )");
     EXPECT_THAT(lines_of(plan),
                 ElementsAre("mysql 192.0.2.11:3306 mysql", "mysql [2001:db8::11]:3306 mysql",
