@@ -124,6 +124,201 @@ class Answers(ClusterTest):
         self.assertRegex(first, r"^[A-Za-z0-9_-]{1,16} [A-Za-z0-9+/]{43}=\n$")
 
 
+class Drain(ClusterTest):
+    """A node out of service and back, as an operator does it."""
+
+    def drained(self, name, seen_from=None):
+        return self.agent(seen_from or name).status()["nodes"][name]["drained"]
+
+    def test_drain_moves_leadership_lasts_over_restarts_and_is_seen_everywhere(self):
+        leader, other = self.start_cluster()
+        agent = self.agent(leader)
+        done = agent.hamr("drain", "--timeout", "2s")
+        self.assertEqual("", done.stderr)
+        self.assertIn(f"{leader}: leadership moved to {other}\n", done.stdout)
+        self.assertIn(f"{leader}: drained", done.stdout.splitlines()[-1])
+        self.assertEqual("drained", agent.status()["drain"]["state"])
+        self.assertEqual("drained", agent.state())
+        for name in (other, "witness1"):
+            self.wait_for(lambda n=name: self.drained(leader, n), f"{name} knows")
+            self.assertIn(f"{leader} is drained", self.agent(name).hamr("status").stdout)
+        self.assertIn(f"{leader} (this node) is drained", agent.hamr("status").stdout)
+        # Over a clean restart and a crash.
+        for end in (agent.terminate, agent.kill):
+            end()
+            agent.start().wait_ready()
+            self.wait_for(lambda: self.drained(leader, other), "it is drained again")
+            self.assertEqual("drained", agent.status()["drain"]["state"])
+        self.cluster.wait_settled()
+        self.assertEqual(1, self.times_led(leader))
+        # Nobody can make it lead by accident.
+        refused = self.agent(other).hamr("failover", "--to", leader, check=False)
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("drained", refused.stderr)
+        done = agent.hamr("undrain")
+        self.assertIn("takes part again", done.stdout)
+        self.wait_for(lambda: not self.drained(leader, other), "it takes part again")
+        self.wait_for(lambda: agent.state() == "follower", "it follows")
+        self.agent(other).failover("--to", leader)
+        self.wait_leads(leader)
+        self.assertIn("was not drained", agent.hamr("undrain").stdout)
+
+    def test_drain_of_a_follower_moves_nothing(self):
+        leader, other = self.start_cluster()
+        term = self.term(leader)
+        done = self.agent(other).hamr("drain")
+        self.assertNotIn("leadership", done.stdout)
+        self.assertIn(f"{other}: drained", done.stdout)
+        self.assertEqual((leader, term), (self.cluster.wait_leader(), self.term(leader)))
+
+    def test_drain_without_a_successor_is_refused_and_remembered(self):
+        leader, other = self.start_cluster()
+        self.agent(other).terminate()
+        agent = self.agent(leader)
+        done = agent.hamr("drain", check=False)
+        self.assertEqual((1, ""), (done.returncode, done.stdout))
+        self.assertIn("no other node can lead", done.stderr)
+        self.assertEqual("leader", agent.state())
+        self.assertEqual("moving", agent.status()["drain"]["state"])
+        self.assertIn("(this node) drains", agent.hamr("status").stdout)
+        self.agent(other).start().wait_ready()
+        self.wait_leads(other)
+        self.wait_for(lambda: agent.status()["drain"]["state"] == "drained", "it is drained")
+
+    def test_drain_and_reload_on_a_witness_or_without_a_router(self):
+        leader, _ = self.start_cluster()
+        for command in ("drain", "undrain", "reload"):
+            done = self.agent("witness1").hamr(command, check=False)
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+            self.assertIn("witness", done.stderr)
+        done = self.agent(leader).hamr("reload", check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("no supervised router", done.stderr)
+        self.assertEqual(2, self.agent(leader).hamr("drain", "--timeout", "30",
+                                                    check=False).returncode)
+
+
+HAPROXY = """global
+    stats socket {dir}/haproxy.sock mode 600 level admin
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+listen rw
+    bind 0.0.0.0:6446
+    server db1 192.0.2.21:3306
+"""
+
+
+class Supervised(ClusterTest):
+    """What operators see of a router that the agent runs."""
+
+    def start(self):
+        if not shutil.which("haproxy"):
+            self.skipTest("haproxy is not installed")
+        self.make_cluster(
+            router={"kind": "haproxy", "config": "{dir}/haproxy.cfg"},
+            extra={"health": [
+                {"kind": "tcp", "target": "127.0.0.1:6446", "interval": "50ms"},
+                {"kind": "command", "command": ["/bin/ls", "{dir}/fine"], "name": "file is there",
+                 "interval": "50ms", "weight": 7}]})
+        database = self.lab.host("db1", 21)
+        database.spawn("echo", ["socat", "TCP4-LISTEN:3306,fork,reuseaddr", "PIPE"])
+        for host in (self.r1, self.r2):
+            (host.dir / "fine").touch()
+            (host.dir / "haproxy.cfg").write_text(HAPROXY.replace("{dir}", str(host.dir)),
+                                                  encoding="ascii")
+        self.cluster.start()
+        for name in ("router1", "router2"):
+            self.wait_for(lambda n=name: self.agent(n).status()["router"]["state"] == "serving"
+                          and self.demotion(n) == 0, f"the router of {name} serves", 20)
+        return self.settled()
+
+    def connect(self, name):
+        """A client's connection to the router of that host itself, which stays open."""
+        host = self.lab.hosts[name]
+        connection = self.client.spawn(
+            f"connection-{name}", ["socat", "-u", f"TCP4:{host.ipv4}:6446", "STDOUT"])
+        self.wait_for(lambda: f"{host.ipv4}:6446" in self.client.run(
+            "ss", "-Htn", "state", "established").stdout, "it is connected")
+        return connection
+
+    def test_status_shows_process_and_checks(self):
+        leader, other = self.start()
+        agent = self.agent(leader)
+        status = agent.status()
+        process = status["router"]["process"]
+        self.assertEqual(("running", 0, "", False), (process["state"], process["restarts"],
+                                                     process["unit"], process["adopted"]))
+        self.assertGreater(process["pid"], 0)
+        self.assertEqual([("tcp 127.0.0.1:6446", "tcp", "up", 100, False),
+                          ("file is there", "command", "up", 7, False)],
+                         [(c["name"], c["kind"], c["state"], c["weight"], c["fatal"])
+                          for c in status["checks"]])
+        text = agent.hamr("status").stdout
+        for words in ("all is well", "router haproxy", f"running, pid {process['pid']}",
+                      "tcp 127.0.0.1:6446", "file is there", "up "):
+            self.assertIn(words, text)
+        # What is wrong stands at the top, with its reason, and moves leadership.
+        (self.lab.hosts[leader].dir / "fine").unlink()
+        self.wait_leads(other)
+        self.wait_for(lambda: self.demotion(leader) == 7, "it weighs 7")
+        top = agent.hamr("status").stdout.split("\n\n")[0]
+        self.assertIn("not well", top)
+        self.assertIn("- check file is there down: ", top)
+        self.assertIn("No such file", " ".join(top.split()))
+        self.assertIn("what to do", top)
+        longest = max(len(line) for line in agent.hamr("status").stdout.splitlines())
+        self.assertLessEqual(longest, 100)
+
+    def test_drain_waits_for_connections_and_tells_how_many(self):
+        leader, other = self.start()
+        connection = self.connect(leader)
+        drain = self.lab.hosts[leader].spawn(
+            "drain", [*self.agent(leader).command, "drain", "--timeout", "60s"])
+        said = pathlib.Path(drain.log)
+        self.wait_for(lambda: "1 connection left, " in said.read_text(encoding="utf-8"),
+                      "it tells of the connection", 20)
+        self.assertEqual(1, self.agent(leader).status()["drain"]["connections"])
+        connection.terminate()
+        self.assertEqual(0, drain.wait(20), said.read_text(encoding="utf-8"))
+        lines = said.read_text(encoding="utf-8").splitlines()
+        self.assertIn(f"{leader}: leadership moved to {other}", lines)
+        self.assertEqual(f"{leader}: drained", lines[-1])
+
+    def test_drain_cuts_what_outlasts_its_limit(self):
+        leader, _ = self.start()
+        self.connect(leader)
+        done = self.agent(leader).hamr("drain", "--timeout", "500ms")
+        self.assertIn("1 connection", done.stdout)
+        self.assertRegex(done.stdout.splitlines()[-1], rf"^{leader}: drained")
+        self.wait_for(lambda: ":6446" not in self.client.run(
+            "ss", "-Htn", "state", "established").stdout, "it is cut")
+        self.agent(leader).hamr("undrain")
+        self.wait_for(lambda: self.agent(leader).status()["router"]["state"] == "serving",
+                      "it serves again", 20)
+
+    def test_reload_in_the_routers_own_way(self):
+        leader, _ = self.start()
+        agent, host = self.agent(leader), self.lab.hosts[leader]
+        pid = agent.status()["router"]["process"]["pid"]
+        file = host.dir / "haproxy.cfg"
+        good = file.read_text(encoding="ascii")
+        file.write_text(good + "    bind 0.0.0.0:6447\n", encoding="ascii")
+        done = agent.hamr("reload")
+        self.assertIn("haproxy has reloaded", done.stdout)
+        self.assertIn("hamr.yaml", done.stdout)
+        self.wait_for(lambda: ":6447" in host.run("ss", "-Htln").stdout, "it has the new port")
+        self.assertEqual(pid, agent.status()["router"]["process"]["pid"])
+        file.write_text(good + "    nonsense\n", encoding="ascii")
+        done = agent.hamr("reload", check=False)
+        self.assertEqual((1, ""), (done.returncode, done.stdout))
+        self.assertIn("nonsense", done.stderr)
+        self.assertEqual(leader, self.cluster.wait_leader())
+        self.assertEqual("serving", agent.status()["router"]["state"])
+
+
 class Start(ClusterTest):
     """What hamrd refuses to start with: the reason, the code, and nothing changed."""
 

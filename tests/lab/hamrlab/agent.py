@@ -25,6 +25,10 @@ def _scalar(item):
         return "true" if item else "false"
     if isinstance(item, (list, tuple)):
         return "[" + ", ".join(_scalar(i) for i in item) + "]"
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{key}: {_scalar(i)}" for key, i in item.items()) + "}"
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in item.items()) + "}"
     text = str(item)
     return json.dumps(text) if text == "" or text[0] in "*&!%@`'\"#{}[]|>-" else text
 
