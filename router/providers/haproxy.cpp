@@ -25,7 +25,7 @@ Result<> plan_haproxy(const ProviderConfig& config, std::string_view file, Plan&
     }
     const std::string program = program_of(config, "/usr/sbin/haproxy");
     plan.argv = {program, "-W", "-db", "-f", config_path(config)};
-    plan.judge = {program, "-c", "-q", "-f", config_path(config)};
+    plan.judge = {program, "-c", "-f", config_path(config)};
     plan.reload = SendSignal{signal_usr2};
     plan.finish = SendSignal{signal_usr1};
     plan.ends_when_finished = true;

@@ -91,8 +91,8 @@ TEST(ProviderHaproxyTest, it_runs_as_a_master_in_the_foreground) {
     const Plan plan = plan_of(config, debian);
     EXPECT_THAT(plan.argv, ElementsAre("/usr/sbin/haproxy", "-W", "-db", "-f",
                                        "/etc/haproxy/conf.d", "-f", "/etc/haproxy/more.cfg"));
-    EXPECT_THAT(plan.judge, ElementsAre("/usr/sbin/haproxy", "-c", "-q", "-f",
-                                        "/etc/haproxy/conf.d", "-f", "/etc/haproxy/more.cfg"));
+    EXPECT_THAT(plan.judge, ElementsAre("/usr/sbin/haproxy", "-c", "-f", "/etc/haproxy/conf.d",
+                                        "-f", "/etc/haproxy/more.cfg"));
     EXPECT_EQ(std::get<SendSignal>(plan.reload).number, 12);
     EXPECT_EQ(std::get<SendSignal>(plan.finish).number, 10);
     EXPECT_EQ(std::get<SendSignal>(plan.stop).number, 15);
