@@ -49,6 +49,12 @@ void Sources::set(Source source) {
     }
 }
 
+void Sources::refresh(BootTime now) {
+    for (Source& source : sources_) {
+        if (source.live) source.begun_at = now;
+    }
+}
+
 void Sources::remove(std::string_view name) {
     std::erase_if(sources_, [&](const Source& s) { return s.name == name; });
 }

@@ -30,6 +30,8 @@ struct Source {
     BootTime begun_at = long_ago;
     /// The cause is this host's own, so that another host will not have it: act at once.
     bool urgent = false;
+    /// Told at every change (a link, a process), so that it is always as new as now.
+    bool live = false;
 
     friend bool operator==(const Source&, const Source&) = default;
 };
@@ -56,6 +58,8 @@ class Sources {
     void declare(std::string name);
     /// The newest opinion of source.name, declared or not.
     void set(Source source);
+    /// Live sources are as new as `now`. Before each verdict().
+    void refresh(BootTime now);
     /// Forgets a source (a check that a new configuration no longer has).
     void remove(std::string_view name);
 

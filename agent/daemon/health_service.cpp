@@ -4,6 +4,7 @@
 #include "agent/daemon/status_page.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <sodium.h>
@@ -11,6 +12,9 @@
 namespace hamr::daemon {
 
 namespace {
+
+/// How soon a router that is starting is asked again.
+constexpr Duration retry_period = std::chrono::milliseconds{50};
 
 std::string source_name(const std::string& check) {
     return "check " + check;
@@ -39,13 +43,13 @@ control::CheckState state_of(const health_io::Runner& runner) {
 
 HealthService::HealthService(boost::asio::io_context& io, std::vector<health::CheckSpec> specs,
                              Events events)
-    : timer_(io), events_(std::move(events)) {
+    : timer_(io), retry_timer_(io), events_(std::move(events)) {
     for (health::CheckSpec& spec : specs) {
         health_io::Runner::Events of_runner;
         const std::size_t index = runners_.size();
         of_runner.observed = [this, index](const health::Check& check,
                                            const health::Transition* transition) {
-            observed(runners_[index]->spec(), check, transition);
+            observed(index, check, transition);
         };
         runners_.push_back(std::make_unique<health_io::Runner>(
             io.get_executor(), std::move(spec), random_seed(), std::move(of_runner)));
@@ -62,6 +66,7 @@ void HealthService::start(Duration patience) {
     paused_ = false;
     told_up_ = false;
     patient_until_ = BootClock::now() + patience;
+    retries_.clear();
     for (const auto& runner : runners_) {
         runner->stop();
         runner->start();
@@ -75,6 +80,8 @@ void HealthService::start(Duration patience) {
 void HealthService::pause() {
     paused_ = true;
     timer_.cancel();
+    retry_timer_.cancel();
+    retries_.clear();
     for (const auto& runner : runners_) {
         runner->stop();
         events_.forget(source_name(runner->spec().name));
@@ -90,9 +97,25 @@ void HealthService::patience_over() {
     }
 }
 
-void HealthService::observed(const health::CheckSpec& spec, const health::Check& check,
+void HealthService::retry(std::size_t index) {
+    retries_.push_back(index);
+    if (retries_.size() > 1) return;  // the timer runs
+    retry_timer_.expires_after(retry_period);
+    retry_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || paused_) return;
+        for (const std::size_t again : std::exchange(retries_, {})) {
+            runners_[again]->stop();
+            runners_[again]->start();
+        }
+    });
+}
+
+void HealthService::observed(std::size_t index, const health::Check& check,
                              const health::Transition* transition) {
     if (paused_) return;
+    const health::CheckSpec& spec = runners_[index]->spec();
+    const bool first = transition != nullptr && transition->from == health::CheckState::unknown;
+    if (first && check.state() == health::CheckState::down && patient()) return retry(index);
     if (transition != nullptr) events_.turned(spec.name, *transition);
     if (check.state() == health::CheckState::up || !patient()) tell(spec, check);
     const bool up = std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) {

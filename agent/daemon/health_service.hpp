@@ -19,7 +19,8 @@
 //
 // While the router is not meant to run here (a follower's, with `start: leader`; a drained node's)
 // the checks pause and count for nothing. A router that has just been started is given time: until
-// it serves, or the time is over, its checks count for nothing either.
+// it serves, or the time is over, its checks count for nothing either, and are asked again quickly,
+// so that it is known to serve as soon as it does.
 //
 // Threading: the work loop.
 
@@ -53,13 +54,17 @@ class HealthService {
     [[nodiscard]] std::vector<control::CheckStatus> status() const;
 
   private:
-    void observed(const health::CheckSpec& spec, const health::Check& check,
+    void observed(std::size_t index, const health::Check& check,
                   const health::Transition* transition);
     void tell(const health::CheckSpec& spec, const health::Check& check);
     void patience_over();
+    /// Asks this one again soon, as if for the first time.
+    void retry(std::size_t index);
     [[nodiscard]] bool patient() const { return BootClock::now() < patient_until_; }
 
     boost::asio::steady_timer timer_;
+    boost::asio::steady_timer retry_timer_;
+    std::vector<std::size_t> retries_;
     Events events_;
     std::vector<std::unique_ptr<health_io::Runner>> runners_;
     BootTime patient_until_ = long_ago;

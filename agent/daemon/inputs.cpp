@@ -55,7 +55,7 @@ std::string read_text(const std::string& path, std::vector<control::Warning>& wa
 
 Result<router::Plan> plan_router(const router::ProviderConfig& config,
                                  std::vector<control::Warning>& warnings) {
-    auto plan = router::make_plan(config, read_text(config.config, warnings));
+    auto plan = router::make_plan(config, read_text(router::config_path(config), warnings));
     if (!plan) return plan;
     for (const std::string& what : plan->warnings) {
         warnings.push_back({what, "see " + config.config});

@@ -196,10 +196,7 @@ std::size_t Pulse::group_index(election::GroupId group) const {
 
 void Pulse::set_health(health::Source source) {
     health_.set(std::move(source));
-    if (!config_.holds_addresses) return report_health(BootClock::now());
-    // Links tell their changes, so what is known of them is always new: the verdict is as old as
-    // the checks, never as the last change of a link.
-    check_readiness();
+    report_health(BootClock::now());
 }
 
 void Pulse::forget_health(const std::string& source) {
@@ -217,7 +214,9 @@ void Pulse::check_readiness() {
     if (!config_.holds_addresses) return;
     const BootTime now = BootClock::now();
     const vip::Readiness readiness = keeper_->readiness();
-    health::Source source{"addresses", 0, {}, now, false};
+    health::Source source;
+    source.name = "addresses";
+    source.live = true;
     if (!readiness.ready) {
         source.demotion = demotion_no_link;
         source.reason = readiness.reason;
@@ -228,6 +227,7 @@ void Pulse::check_readiness() {
 }
 
 void Pulse::report_health(BootTime now) {
+    health_.refresh(now);
     const health::Verdict verdict = health_.verdict();
     if (verdict.demotion != told_demotion_) listener_.demoted(verdict.demotion, verdict.reason);
     told_demotion_ = verdict.demotion;
@@ -239,6 +239,7 @@ void Pulse::report_health(BootTime now) {
 
 void Pulse::gated(vip::InterfaceIndex index, bool attached) {
     keeper_->gated(index, attached);
+    check_readiness();
     settle(BootClock::now());
 }
 

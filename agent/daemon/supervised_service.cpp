@@ -76,8 +76,7 @@ void SupervisedService::obey() {
     supervisor_->want(on_);
     if (on_ == checks_.paused()) {
         if (on_) {
-            checks_.start(follows_leadership() ? config_.router.provider.start_timeout
-                                               : Duration::zero());
+            checks_.start(config_.router.provider.start_timeout);
         } else {
             checks_.pause();
         }
@@ -170,8 +169,9 @@ void SupervisedService::tell() {
 }
 
 health::Source SupervisedService::opinion(const router_io::SupervisorStatus& status) const {
-    const BootTime now = BootClock::now();
-    health::Source source{"router", 0, {}, now, false};
+    health::Source source;
+    source.name = "router";
+    source.live = true;
     if (!crash_.empty()) {
         source.demotion = on_ ? demotion_down : demotion_crashed;
         source.reason = crash_;
@@ -190,6 +190,7 @@ health::Source SupervisedService::opinion(const router_io::SupervisorStatus& sta
 void SupervisedService::show(control::RouterStatus& status) const {
     const router_io::SupervisorStatus from = supervisor_->status();
     status.reason = from.reason;
+    if (!on_) status.reason = drained_ ? "drained" : "runs only while this host leads";
     switch (from.state) {
         case RunState::off:
         case RunState::stopping:
