@@ -41,19 +41,33 @@ control::CheckState state_of(const health_io::Runner& runner) {
 
 }  // namespace
 
-HealthService::HealthService(boost::asio::io_context& io, std::vector<health::CheckSpec> specs,
-                             Events events)
-    : timer_(io), retry_timer_(io), events_(std::move(events)) {
-    for (health::CheckSpec& spec : specs) {
-        health_io::Runner::Events of_runner;
-        const std::size_t index = runners_.size();
-        of_runner.observed = [this, index](const health::Check& check,
-                                           const health::Transition* transition) {
-            observed(index, check, transition);
-        };
-        runners_.push_back(std::make_unique<health_io::Runner>(
-            io.get_executor(), std::move(spec), random_seed(), std::move(of_runner)));
-    }
+HealthService::HealthService(boost::asio::io_context& io,
+                             const std::vector<health::CheckSpec>& specs, Events events)
+    : io_(io), timer_(io), retry_timer_(io), events_(std::move(events)) {
+    for (const health::CheckSpec& spec : specs) add(spec);
+}
+
+void HealthService::add(const health::CheckSpec& spec) {
+    health_io::Runner::Events events;
+    const std::size_t index = runners_.size();
+    events.observed = [this, index](const health::Check& check,
+                                    const health::Transition* transition) {
+        observed(index, check, transition);
+    };
+    runners_.push_back(std::make_unique<health_io::Runner>(io_.get_executor(), spec, random_seed(),
+                                                           std::move(events)));
+}
+
+void HealthService::replace(const std::vector<health::CheckSpec>& specs, Duration patience) {
+    const auto same = [](const auto& runner, const health::CheckSpec& spec) {
+        return runner->spec() == spec;
+    };
+    if (std::equal(runners_.begin(), runners_.end(), specs.begin(), specs.end(), same)) return;
+    const bool on = !paused_;
+    pause();
+    runners_.clear();
+    for (const health::CheckSpec& spec : specs) add(spec);
+    if (on) start(patience);
 }
 
 std::vector<std::string> HealthService::source_names(const std::vector<health::CheckSpec>& specs) {

@@ -38,7 +38,8 @@ class HealthService {
         std::function<void()> all_up;
     };
 
-    HealthService(boost::asio::io_context& io, std::vector<health::CheckSpec> specs, Events events);
+    HealthService(boost::asio::io_context& io, const std::vector<health::CheckSpec>& specs,
+                  Events events);
 
     /// The sources that will speak: what the pulse loop expects from the start.
     [[nodiscard]] static std::vector<std::string> source_names(
@@ -48,12 +49,15 @@ class HealthService {
     /// `patience` is over.
     void start(Duration patience);
     void pause();
+    /// Other checks from now on; nothing happens when they are the same.
+    void replace(const std::vector<health::CheckSpec>& specs, Duration patience);
     [[nodiscard]] bool paused() const { return paused_; }
     [[nodiscard]] bool empty() const { return runners_.empty(); }
 
     [[nodiscard]] std::vector<control::CheckStatus> status() const;
 
   private:
+    void add(const health::CheckSpec& spec);
     void observed(std::size_t index, const health::Check& check,
                   const health::Transition* transition);
     void tell(const health::CheckSpec& spec, const health::Check& check);
@@ -62,6 +66,7 @@ class HealthService {
     void retry(std::size_t index);
     [[nodiscard]] bool patient() const { return BootClock::now() < patient_until_; }
 
+    boost::asio::io_context& io_;
     boost::asio::steady_timer timer_;
     boost::asio::steady_timer retry_timer_;
     std::vector<std::size_t> retries_;

@@ -114,8 +114,12 @@ void SupervisedService::resume() {
     tell();
 }
 
-bool SupervisedService::finished() const {
-    return supervisor_->status().state == RunState::off;
+bool SupervisedService::settle_finish() {
+    const RunState state = supervisor_->status().state;
+    if (state == RunState::finishing && !plan_.ends_when_finished && connections() == 0) {
+        supervisor_->stop([] {});
+    }
+    return state == RunState::off;
 }
 
 std::uint64_t SupervisedService::connections() const {

@@ -42,7 +42,9 @@ class SupervisedService {
     void leads(bool any);
     void finish(BootTime deadline);
     void resume();
-    [[nodiscard]] bool finished() const;
+    /// While it finishes: ends it once its connections are gone, where it does not end by itself.
+    /// True when it does not run any more.
+    bool settle_finish();
     /// Client connections of its listeners, on this host.
     [[nodiscard]] std::uint64_t connections() const;
     /// Every check is up.

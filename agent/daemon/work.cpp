@@ -2,6 +2,7 @@
 #include "agent/daemon/work.hpp"
 
 #include "agent/control/version.hpp"
+#include "agent/daemon/default_checks.hpp"
 #include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/log.hpp"
 #include "agent/daemon/status_page.hpp"
@@ -315,7 +316,7 @@ void Work::start_drainer() {
         return router_ ? router_->flows() : 0;
     };
     hands.finished = [this] {
-        return supervised_ ? supervised_->finished() : !router_ || router_->flows() == 0;
+        return supervised_ ? supervised_->settle_finish() : !router_ || router_->flows() == 0;
     };
     hands.resume = [this] {
         if (supervised_) supervised_->resume();
@@ -431,6 +432,12 @@ std::vector<control::HistoryEntry> Work::history() {
     return history_.all();
 }
 
+void Work::look_for_new_ports() {
+    std::vector<control::Warning> unused;
+    const auto plan = plan_router(config_.router.provider, unused);
+    if (plan) checks_->replace(checks_of(config_, &*plan), config_.router.provider.start_timeout);
+}
+
 // Orders ------------------------------------------------------------------------------------------
 
 void Work::ask_failover(const std::string& group, election::NodeId target, bool force,
@@ -476,6 +483,7 @@ void Work::reload(std::function<void(control::Answer)> done) {
     supervised_->reload([this, done = std::move(done)](const Result<>& result) {
         const std::string& name = supervised_->plan().name;
         if (result) {
+            look_for_new_ports();
             note_event(name + " has reloaded its configuration");
             done({control::Outcome::done, name + " has reloaded its configuration", ""});
         } else {

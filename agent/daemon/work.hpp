@@ -80,6 +80,8 @@ class Work : public control::Handler {
     /// Something that happened here and concerns every group.
     void note_event(const std::string& reason);
     void note_event(const std::string& group, const std::string& reason);
+    /// After a reload its configuration may name other ports to check.
+    void look_for_new_ports();
     void tell_manager();
     void ask_failover(const std::string& group, election::NodeId target, bool force,
                       std::function<void(std::uint32_t id)> asked);
