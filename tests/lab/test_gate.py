@@ -190,7 +190,7 @@ class Leftovers(ClusterTest):
             self.assertEqual(0, self.agent(name).terminate())
             self.assert_nothing_left(host)
             self.assertFalse((host.dir / "hamrd.sock").exists())
-            self.assertFalse((host.dir / "sysctls").exists())
+            self.assertFalse((host.dir / "hamrd.sysctls").exists())
 
     def test_cleanup_takes_away_what_a_killed_agent_left(self):
         leader, other = self.start_and_settle()

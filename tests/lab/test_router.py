@@ -169,7 +169,7 @@ class Settings(RouterTest):
                             ("ipv4.conf.eth0.forwarding", "1"),
                             ("netfilter.nf_conntrack_events", "1")):
             wait_for(lambda n=name, v=value: self.r1.sysctl("net." + n) == v, f"{name} = {value}")
-        self.assertTrue(pathlib.Path(self.r1.dir, "sysctls").exists())
+        self.assertTrue(pathlib.Path(self.r1.dir, "hamrd.sysctls").exists())
         self.agent("router1").kill()
         self.agent("router1").start().wait_ready()
         wait_for(lambda: self.r1.sysctl("net.ipv4.conf.eth0.forwarding") == "1", "set again")
