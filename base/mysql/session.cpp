@@ -2,6 +2,7 @@
 #include "base/mysql/session.hpp"
 
 #include "base/assert.hpp"
+#include "base/mysql/overheard.hpp"
 #include "base/mysql/side_stack.hpp"
 
 #include <cerrno>
@@ -114,6 +115,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     void finish(Failure failure);
     void complete(std::optional<Failure> failure);
     Failure failure_now() const;
+    std::optional<Failure> failure_overheard(unsigned code) const;
     void unwind();
     void stop_waiting();
     bool own_descriptor();
@@ -133,6 +135,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
 
     /// While a session with TLS is connecting.
     std::unique_ptr<SideStack> side_;
+    std::optional<Overheard> heard_;
     MYSQL* connect_result_ = nullptr;
     int query_result_ = 0;
     MYSQL_ROW row_ = nullptr;
@@ -178,11 +181,13 @@ void Session::Impl::prepare_tls() {
     if (verified != 0 && !login_.ca_file.empty()) {
         mysql_options(mysql_, MYSQL_OPT_SSL_CA, login_.ca_file.c_str());
     }
+    heard_.emplace(wanted != 0);
     if (wanted != 0) side_ = std::make_unique<SideStack>();
 }
 
 /// A part of the connecting, which may want to wait in the middle of a TLS handshake.
 int Session::Impl::connecting(SideStack::Call call) {
+    const Overheard::Listening listening(*heard_, mysql_);
     return side_ ? aside(side_->run(std::move(call))) : call();
 }
 
@@ -211,7 +216,7 @@ Session::Waits Session::Impl::waits_for() const {
         return Waits::connection;
     }
     if (side_ && side_->waiting()) return Waits::tls;
-    return mysql_get_server_info(mysql_) == nullptr ? Waits::greeting : Waits::login;
+    return heard_ && heard_->greeting() ? Waits::login : Waits::greeting;
 }
 
 void Session::Impl::start_clock(Duration timeout) {
@@ -282,6 +287,7 @@ int Session::Impl::resume(int happened) {
     switch (step_) {
         case Step::connecting:
             if (side_ && side_->waiting()) {
+                const Overheard::Listening listening(*heard_, mysql_);
                 return aside(side_->go_on(happened != MYSQL_WAIT_TIMEOUT));
             }
             return connecting([this, happened] {
@@ -398,6 +404,26 @@ void Session::Impl::take_row() {
     }
 }
 
+/// What libmariadb's own words would hide or get wrong while it connects.
+std::optional<Failure> Session::Impl::failure_overheard(unsigned code) const {
+    if (step_ != Step::connecting || !heard_) return std::nullopt;
+    if (heard_->lacks_tls()) {
+        return Failure{FailureKind::tls, CR_SSL_CONNECTION_ERROR,
+                       "TLS failed: the server offers none"};
+    }
+    const auto& error = heard_->error();
+    if (code == CR_MALFORMED_PACKET && error && of_the_library(error->code)) {
+        return Failure{
+            FailureKind::server, error->code,
+            "server error: " + error->message + " (" + std::to_string(error->code) + ")"};
+    }
+    if (kind_of(code, 0) == FailureKind::lost && !heard_->greeting()) {
+        return Failure{FailureKind::lost, code,
+                       "connection lost: it accepted and closed without a greeting"};
+    }
+    return std::nullopt;
+}
+
 Failure Session::Impl::failure_now() const {
     const unsigned code = mysql_errno(mysql_);
     // The library puts the errno of a failed connect into its text, and leaves errno as it was.
@@ -408,9 +434,10 @@ Failure Session::Impl::failure_now() const {
     if (of_connect && bracket != std::string::npos) {
         error = std::atoi(message.c_str() + bracket + 1);
     }
-    // A router that reaches no server answers with the library's own number.
-    const bool of_router = of_connect && mysql_get_server_info(mysql_) != nullptr;
-    const FailureKind kind = of_router ? FailureKind::server : kind_of(code, error);
+    if (!of_connect) {
+        if (auto better = failure_overheard(code)) return std::move(*better);
+    }
+    const FailureKind kind = kind_of(code, error);
     if (kind == FailureKind::refused || kind == FailureKind::no_route) {
         return {kind, code, to_string(kind)};
     }

@@ -76,5 +76,103 @@ TEST(Check, ignores_a_result_that_was_overtaken) {
     EXPECT_EQ(check.state(), CheckState::up);
 }
 
+// Damping ---------------------------------------------------------------------------------------
+
+/// Drives a check with one result a second.
+class Flapping {
+  public:
+    explicit Flapping(CheckConfig config) : check(std::move(config)) { feed(true, 1); }
+
+    /// The transitions that `count` equal results made.
+    unsigned feed(bool ok, unsigned count) {
+        unsigned turns = 0;
+        for (unsigned i = 0; i < count; ++i) {
+            now += std::chrono::seconds(1);
+            if (check.observe(now, ok, now, "text")) ++turns;
+        }
+        return turns;
+    }
+    /// Good results until it is up again.
+    unsigned needed() {
+        for (unsigned i = 1; i < 1000; ++i) {
+            if (feed(true, 1) == 1) return i;
+        }
+        return 0;
+    }
+
+    Check check;
+    BootTime now{};
+};
+
+TEST(Damping, each_fall_soon_after_another_doubles_the_rise_up_to_eightfold) {
+    Flapping flapping({"mysql", 2, 2});
+    std::vector<unsigned> needed;
+    std::vector<unsigned> flaps;
+    for (int i = 0; i < 6; ++i) {
+        EXPECT_EQ(flapping.feed(false, 2), 1u) << "going down is never delayed";
+        flaps.push_back(flapping.check.flaps(flapping.now));
+        needed.push_back(flapping.needed());
+    }
+    EXPECT_EQ(needed, (std::vector<unsigned>{2, 4, 8, 16, 16, 16}));
+    EXPECT_EQ(flaps, (std::vector<unsigned>{0, 1, 2, 3, 4, 5}));
+}
+
+TEST(Damping, asks_for_sixty_results_at_most_and_never_for_less_than_rise) {
+    Flapping many({"mysql", 20, 1});
+    Flapping more({"mysql", 70, 1});
+    for (unsigned expected : {20u, 40u, 60u, 60u}) {
+        many.feed(false, 1);
+        EXPECT_EQ(many.needed(), expected);
+    }
+    for (unsigned expected : {70u, 70u}) {
+        more.feed(false, 1);
+        EXPECT_EQ(more.needed(), expected);
+    }
+}
+
+TEST(Damping, a_fall_long_after_the_last_one_is_a_first_one) {
+    Flapping flapping({"mysql", 2, 1});
+    flapping.feed(false, 1);
+    flapping.needed();
+    flapping.feed(false, 1);
+    EXPECT_EQ(flapping.needed(), 4u);
+    flapping.now += std::chrono::minutes(5);
+    EXPECT_EQ(flapping.check.flaps(flapping.now), 0u);
+    flapping.feed(false, 1);
+    EXPECT_EQ(flapping.needed(), 2u);
+}
+
+TEST(Damping, delays_no_rise_longer_than_its_window) {
+    Flapping flapping({"mysql", 2, 1, std::chrono::seconds(10)});
+    for (int i = 0; i < 5; ++i) {
+        flapping.feed(false, 1);
+        EXPECT_LE(flapping.needed(), 10u);
+    }
+}
+
+TEST(Damping, a_check_that_begins_down_has_not_fallen) {
+    Check check({"mysql", 1, 1});
+    (void)check.observe(at(1), false, at(0), "");
+    (void)check.observe(at(2), true, at(1), "");
+    (void)check.observe(at(3), false, at(2), "");
+    EXPECT_EQ(check.flaps(at(3)), 0u);
+}
+
+TEST(Damping, can_be_switched_off) {
+    Flapping flapping({"mysql", 1, 1, Duration::zero()});
+    for (int i = 0; i < 5; ++i) {
+        flapping.feed(false, 1);
+        EXPECT_EQ(flapping.needed(), 1u);
+    }
+}
+
+TEST(Damping, what_does_not_bear_the_state_out_does_not_renew_begun_at) {
+    Flapping flapping({"mysql", 2, 1});
+    flapping.feed(false, 1);
+    const BootTime fell = flapping.now;
+    flapping.feed(true, 1);
+    EXPECT_EQ(flapping.check.begun_at(), fell) << "down, which the success does not bear out";
+}
+
 }  // namespace
 }  // namespace hamr::health
