@@ -7,9 +7,10 @@
     machine.inside("systemctl", "start", "hamrd")
     machine.power_cut(); machine.boot(); machine.poweroff()
 
-The file system is a copy of a template, which debootstrap makes once (see cache.py) with what
-the package depends on. Memory, processes and network are new with each boot, as on a real host:
-the namespace too, so nothing of an earlier life is left in it."""
+The file system lies over a template, which debootstrap makes once (see cache.py) with what the
+package depends on; it outlives boots, and is mounted where only the machine sees it. Memory,
+processes and network are new with each boot, as on a real host: the namespace too, so nothing of
+an earlier life is left in it."""
 
 import hashlib
 import os
@@ -25,6 +26,8 @@ from .core import LabError, run, tail, wait_for
 from .mariadb import MONITOR
 from .net import Host
 
+# Of what is done to the template; a change makes a new one.
+_VERSION = "2"
 _SUITE = "bookworm"
 _MIRROR = "http://deb.debian.org/debian"
 # The package's own dependencies are added to these.
@@ -48,7 +51,7 @@ def template(packages, progress=print):
         if shutil.which(tool) is None:
             raise Unavailable(f"{tool} is not installed (deploy/packages.sh test)")
     wanted = sorted({*_PACKAGES, *packages})
-    digest = hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(" ".join([*wanted, _VERSION]).encode()).hexdigest()[:8]
     name = f"machine-{_SUITE}-{digest}"
 
     def make(place):
@@ -93,6 +96,7 @@ def _settle(place):
     (place / "etc/machine-id").write_text("", encoding="ascii")
     (place / "etc/hostname").unlink(missing_ok=True)
     (place / "etc/resolv.conf").unlink(missing_ok=True)
+    (place / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n", encoding="ascii")
 
 
 def _groups(name):
@@ -130,8 +134,13 @@ def sweep():
 _NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--capability=all",
            # Not in nspawn's own list, since a container has no business with it; a host has.
            "--system-call-filter=bpf", "--link-journal=no", "--resolv-conf=off", "--timezone=off")
-# Joins its groups, which are made before anything of the machine runs in them.
-_JOIN = 'for g in $GROUPS; do mkdir -p "$g" && echo $$ >"$g/cgroup.procs"; done; exec "$@"'
+# Joins its groups, which are made before anything of the machine runs in them. The mount is private
+# to this shell and what it becomes, so it is gone with it.
+_BEGIN = """
+for g in $GROUPS; do mkdir -p "$g" && echo $$ >"$g/cgroup.procs" || exit; done
+mount -t overlay overlay -o "lowerdir=$TEMPLATE,upperdir=$PWD/upper,workdir=$PWD/work" root || exit
+exec "$@"
+"""
 
 
 class Machine(Host):
@@ -142,22 +151,21 @@ class Machine(Host):
         lab.hosts[name] = self
         sweep()
         self.machine = self.namespace
-        self.root = self.dir / "root"
         self.nspawn = None
-        run(["cp", "-a", "--reflink=auto", template(dependencies(package) if package else []),
-             self.root], timeout=120)
-        (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n",
-                                             encoding="ascii")
+        self.template = template(dependencies(package) if package else [])
+        for directory in ("upper", "work", "root"):
+            (self.dir / directory).mkdir()
         self._probe()
 
     def _start(self, name, *options):
         # Back into our own namespaces: in the host's there is a /sys without cgroups.
-        return self.spawn(name, ["nsenter", "-t", os.getpid(), "-m", "-n",
-                                 "sh", "-c", _JOIN, "sh", *_NSPAWN, "-D", self.root,
+        return self.spawn(name, ["nsenter", "-t", os.getpid(), "-m", "-n", f"--wd={self.dir}",
+                                 "unshare", "-m", "sh", "-c", _BEGIN, "sh", *_NSPAWN, "-D", "root",
                                  f"--machine={self.machine}", f"--hostname={self.name}",
                                  f"--network-namespace-path=/run/netns/{self.namespace}",
                                  *options],
                           env={"GROUPS": " ".join(map(str, _groups(self.machine))),
+                               "TEMPLATE": str(self.template),
                                "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"})
 
     def _probe(self):
@@ -181,6 +189,11 @@ class Machine(Host):
         if len(children) != 1:
             raise LabError(f"{self.name} has no process 1 yet")
         return int(children[0])
+
+    @property
+    def root(self):
+        """The running machine's files, as seen from outside."""
+        return pathlib.Path(f"/proc/{self.leader}/root")
 
     def boot(self, timeout=60):
         """Switches it on and waits until services are started; returns the seconds it took."""
@@ -216,7 +229,7 @@ class Machine(Host):
                    check, timeout, stdin)
 
     def put(self, path, text, mode=0o644):
-        """Writes a file of the machine; it may be off."""
+        """Writes a file of the running machine."""
         place = self.root / str(path).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch(mode=mode)
@@ -257,9 +270,7 @@ class Machine(Host):
                 pass
         super().close()
         _remove_groups(self.machine)
-        inode = self.root.stat()
-        for left in (f"propagate/{self.machine}", f"locks/inode-{inode.st_dev}:{inode.st_ino}"):
-            run(["rm", "-rf", pathlib.Path("/run/systemd/nspawn", left)])
+        run(["rm", "-rf", f"/run/systemd/nspawn/propagate/{self.machine}"])
 
 
 class InstalledAgent(Agent):
