@@ -9,9 +9,7 @@
 namespace hamr::daemon {
 
 HostSettings::HostSettings(const config::Config& config, std::string record, std::string root)
-    : config_(config),
-      routes_(config.router.kind == config::RouterKind::embedded),
-      store_(std::move(record), std::move(root)) {}
+    : config_(config), kind_(config.router.kind), store_(std::move(record), std::move(root)) {}
 
 Result<> HostSettings::restore() {
     const auto restored = store_.restore();
@@ -67,9 +65,19 @@ router::SysctlInput HostSettings::input() const {
     return input;
 }
 
+std::vector<router::Sysctl> HostSettings::wanted() const {
+    if (kind_ == config::RouterKind::embedded) return router::embedded_router_sysctls(input());
+    std::vector<router::Sysctl> settings = router::address_sysctls(interfaces_);
+    if (kind_ == config::RouterKind::supervised) {
+        for (router::Sysctl& setting : router::tracking_sysctls()) {
+            settings.push_back(std::move(setting));
+        }
+    }
+    return settings;
+}
+
 Result<> HostSettings::apply() {
-    const auto applied = store_.apply(routes_ ? router::embedded_router_sysctls(input())
-                                              : router::address_sysctls(interfaces_));
+    const auto applied = store_.apply(wanted());
     if (!applied) return tl::unexpected(applied.error());
     return {};
 }

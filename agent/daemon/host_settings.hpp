@@ -10,7 +10,8 @@
 #include <vector>
 
 // The kernel settings that this host needs, on the interfaces that it uses: those of the addresses
-// on every router host, those of forwarding with the embedded router. The originals are kept in the
+// on every router host, those of forwarding with the embedded router, those of connection tracking
+// with a supervised one. The originals are kept in the
 // run directory. Threading: the work loop.
 
 namespace hamr::daemon {
@@ -34,9 +35,10 @@ class HostSettings {
   private:
     [[nodiscard]] std::vector<std::string> interfaces_in_use(const vip::Links& links) const;
     [[nodiscard]] router::SysctlInput input() const;
+    [[nodiscard]] std::vector<router::Sysctl> wanted() const;
 
     const config::Config& config_;
-    bool routes_;
+    config::RouterKind kind_;
     router_io::SysctlStore store_;
     std::vector<std::string> interfaces_;
 };

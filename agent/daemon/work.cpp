@@ -65,7 +65,11 @@ Listener Work::listener() {
             spdlog::info("announced group={} term={} after_ms={:.2f}", group, term.value,
                          to_ms(after));
             addresses_well(group);
-            if (flows_) flows_->announced(group);
+            if (flows_) {
+                // Conntrack's settings are there once the first rules have loaded its module.
+                put_settings();
+                flows_->announced(group);
+            }
         });
     };
     listener.report = [this, here](std::string group, vip::Report report) {
@@ -206,6 +210,10 @@ void Work::guard(vip::InterfaceIndex index) {
 
 void Work::apply_settings(const vip::Links& links) {
     if (stopping_ || !inputs_.routes() || !settings_.links_changed(links)) return;
+    put_settings();
+}
+
+void Work::put_settings() {
     const auto applied = settings_.apply();
     const std::string failure = applied ? std::string() : applied.error().message();
     trouble("settings", failure, "hamrd must be able to write below /proc/sys/net");

@@ -70,6 +70,7 @@ class Work : public control::Handler {
     void note_report(const std::string& group, const vip::Report& report);
     void guard(vip::InterfaceIndex index);
     void apply_settings(const vip::Links& links);
+    void put_settings();
     void start_checks();
     Result<> start_embedded();
     Result<> start_supervised();
