@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/cli/words.hpp"
 
+#include "agent/cli/terminal.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -10,6 +12,9 @@ namespace hamr::cli {
 using namespace hamr::control;
 
 namespace {
+
+constexpr std::size_t label_columns = 12;
+constexpr std::size_t page_columns = 100;
 
 std::string fixed(double value, int decimals) {
     std::array<char, 64> text{};
@@ -31,8 +36,8 @@ std::string join(const std::vector<std::string>& parts) {
 
 std::string line(std::string_view label, const std::string& text) {
     std::string left = "  " + std::string(label);
-    left.resize(12, ' ');
-    return left + text + "\n";
+    left.resize(label_columns, ' ');
+    return wrap(left + text, std::string(label_columns, ' '), page_columns) + "\n";
 }
 
 std::string underscores_to_blanks(std::string_view word) {

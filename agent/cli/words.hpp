@@ -18,7 +18,7 @@ namespace hamr::cli {
 [[nodiscard]] std::string count(std::uint64_t number, std::string_view thing);
 /// "a, b".
 [[nodiscard]] std::string join(const std::vector<std::string>& parts);
-/// A line of a page: the label in ten columns, then the text.
+/// A line of a page: the label, then the text from column 12 on, broken at column 100.
 [[nodiscard]] std::string line(std::string_view label, const std::string& text);
 [[nodiscard]] std::string underscores_to_blanks(std::string_view word);
 /// "45 s", "3 min", "2 h 5 min", "6 d 1 h".

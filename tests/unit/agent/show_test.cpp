@@ -252,6 +252,12 @@ TEST(ShowStatus, ARouterThatRunsAndDoesNotServe) {
     EXPECT_THAT(page(status), HasSubstr("- router haproxy failed: no check is up\n"));
 }
 
+TEST(ShowStatus, LongReasonsAreBroken) {
+    control::Status status = well();
+    for (int i = 0; i < 30; ++i) status.groups[0].reason += " word" + std::to_string(i);
+    EXPECT_THAT(page(status), HasSubstr(" word7 word8\n            word9 "));
+}
+
 TEST(ShowStatus, DrainedNodesArePlainAndNoProblem) {
     control::Status status = well();
     status.nodes[1].drained = true;
