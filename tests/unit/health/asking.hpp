@@ -143,11 +143,12 @@ class AskingTest : public testing::Test {
     template <class Done>
     [[nodiscard]] bool run_until(Done done, Duration limit = std::chrono::seconds(20)) {
         const BootTime end = BootClock::now() + limit;
-        while (!done() && BootClock::now() < end) {
+        while (!done()) {
+            if (BootClock::now() >= end) return false;
             io_.restart();
             io_.run_one_for(milliseconds(20));
         }
-        return done();
+        return true;
     }
 
     health::ProbeResult ask(const health::ProbeSpec& spec, Duration timeout = milliseconds(5000)) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -84,6 +85,14 @@ class MariaDb {
     [[nodiscard]] bool installed() const { return installed_ && port_ != 0; }
     [[nodiscard]] Endpoint endpoint() const { return {IpAddress::v4({127, 0, 0, 1}), port_}; }
 
+    /// For the next start; where a word is said twice the later one counts. `launcher`: words
+    /// before the program's name.
+    void set_options(std::vector<std::string> options, std::vector<std::string> launcher = {}) {
+        options_ = std::move(options);
+        launcher_ = std::move(launcher);
+    }
+    [[nodiscard]] const std::string& folder() const { return folder_.path(); }
+
     /// Starts the server if it does not run; it answers some tenths of a second later.
     void start() {
         if (pid_ > 0) return;
@@ -102,6 +111,8 @@ class MariaDb {
                                        "--innodb-buffer-pool-size=8M",
                                        "--skip-name-resolve"};
         if (::geteuid() == 0) words.push_back("--user=root");
+        words.insert(words.begin() + 2, launcher_.begin(), launcher_.end());
+        words.insert(words.end(), options_.begin(), options_.end());
         std::vector<char*> argv;
         for (std::string& word : words) argv.push_back(word.data());
         argv.push_back(nullptr);
@@ -127,6 +138,8 @@ class MariaDb {
 
   private:
     TemporaryFolder folder_;
+    std::vector<std::string> options_;
+    std::vector<std::string> launcher_;
     std::uint16_t port_;
     bool installed_ = false;
     pid_t pid_ = -1;
