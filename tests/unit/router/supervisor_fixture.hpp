@@ -60,8 +60,8 @@ class SupervisorTest : public ::testing::Test {
             crashes_.push_back(reason);
         };
         events.output = [this](std::string_view line) { lines_.emplace_back(line); };
-        supervisor_ =
-            std::make_unique<Supervisor>(io_.get_executor(), config_, plan_, state_file(), events);
+        supervisor_ = std::make_unique<Supervisor>(io_.get_executor(), config_, plan_, state_file(),
+                                                   events, options_);
         const auto started = supervisor_->start();
         ASSERT_TRUE(started) << started.error().message();
     }
@@ -112,6 +112,7 @@ class SupervisorTest : public ::testing::Test {
     std::string folder_;
     router::ProviderConfig config_;
     router::Plan plan_;
+    SupervisorOptions options_;
     std::vector<SupervisorStatus> seen_;
     std::vector<std::string> crashes_;
     std::vector<std::string> lines_;
