@@ -89,7 +89,7 @@ TEST(ProviderHaproxyTest, it_runs_as_a_master_in_the_foreground) {
     config.config = "/etc/haproxy/conf.d";
     config.arguments = {"-f", "/etc/haproxy/more.cfg"};
     const Plan plan = plan_of(config, debian);
-    EXPECT_THAT(plan.argv, ElementsAre("/usr/sbin/haproxy", "-W", "-db", "-f",
+    EXPECT_THAT(plan.argv, ElementsAre("/usr/sbin/haproxy", "-W", "-db", "-dR", "-f",
                                        "/etc/haproxy/conf.d", "-f", "/etc/haproxy/more.cfg"));
     EXPECT_THAT(plan.judge, ElementsAre("/usr/sbin/haproxy", "-c", "-f", "/etc/haproxy/conf.d",
                                         "-f", "/etc/haproxy/more.cfg"));
