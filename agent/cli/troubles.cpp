@@ -30,9 +30,10 @@ void add_leaders(const Status& status, std::vector<Trouble>& found) {
         const bool here = leader->name == status.node;
         const std::string demoted =
             of + "leader " + leader->name + " demoted by " + std::to_string(leader->demotion);
-        // Why, and what to do, is told by what follows.
-        if (here) found.push_back({demoted, "", Tone::bad});
-        if (!here) found.push_back({demoted, "`hamr status` on " + leader->name, Tone::bad});
+        found.push_back({demoted,
+                         here ? "mend what follows; a healthier node takes over, if there is one"
+                              : "`hamr status` on " + leader->name,
+                         Tone::bad});
     }
 }
 
@@ -104,6 +105,47 @@ void add_nodes(const Status& status, std::vector<Trouble>& found) {
     }
 }
 
+/// Whether a trouble says `text` already, or names the check that it is about.
+bool is_told(const std::vector<Trouble>& found, std::string_view text) {
+    return std::any_of(found.begin(), found.end(), [&](const Trouble& trouble) {
+        const std::size_t colon = text.find(": ");
+        const bool check = text.starts_with("check ") && colon != std::string_view::npos &&
+                           trouble.what.starts_with(std::string(text.substr(0, colon)) + " down");
+        return check || trouble.what.find(text) != std::string::npos;
+    });
+}
+
+/// The agent's own warning about this node's demotion gives all reasons, joined by "; ": only those
+/// are kept that nothing above has told.
+std::string without_told(const std::vector<Trouble>& found, std::string_view reasons) {
+    std::string kept;
+    while (!reasons.empty()) {
+        const std::size_t end = std::min(reasons.find("; "), reasons.size());
+        const std::string_view reason = reasons.substr(0, end);
+        if (!is_told(found, reason)) kept += (kept.empty() ? "" : "; ") + std::string(reason);
+        reasons.remove_prefix(std::min(end + 2, reasons.size()));
+    }
+    return kept;
+}
+
+void add_warnings(const Status& status, std::vector<Trouble>& found) {
+    for (const Warning& warning : status.warnings) {
+        if (is_told(found, warning.what)) continue;
+        std::string what = warning.what;
+        const std::size_t colon = what.find(": ");
+        if (what.starts_with("this node is demoted by ") && colon != std::string::npos) {
+            const std::string kept = without_told(found, std::string_view(what).substr(colon + 2));
+            what.resize(colon);
+            if (!kept.empty()) what += ": " + kept;
+            const bool leads =
+                std::any_of(status.groups.begin(), status.groups.end(),
+                            [&](const GroupStatus& group) { return group.leader == status.node; });
+            if (kept.empty() && leads) continue;  // said of the leader
+        }
+        found.push_back({what, warning.remedy, Tone::warn});
+    }
+}
+
 }  // namespace
 
 Trouble why_nobody(const Status& status, const GroupStatus& group) {
@@ -134,9 +176,7 @@ std::vector<Trouble> troubles(const Status& status) {
         add_checks(status, found);
     }
     add_nodes(status, found);
-    for (const Warning& warning : status.warnings) {
-        found.push_back({warning.what, warning.remedy, Tone::warn});
-    }
+    add_warnings(status, found);
     return found;
 }
 

@@ -252,6 +252,32 @@ TEST(ShowStatus, ARouterThatRunsAndDoesNotServe) {
     EXPECT_THAT(page(status), HasSubstr("- router haproxy failed: no check is up\n"));
 }
 
+TEST(ShowStatus, EachTroubleIsToldOnce) {
+    control::Status status = well();
+    status.groups[0].leader = "router2";
+    status.router.state = control::RouterState::failed;
+    status.router.reason = "haproxy exited with code 1";
+    status.checks = {{"disk", "tcp", control::CheckState::down, 7, false, "full", {}, 0}};
+    status.warnings = {
+        {"haproxy exited with code 1", "it is started again by itself"},
+        {"this node is demoted by 1007: haproxy exited with code 1; check disk: full; no carrier",
+         "mend the cause"}};
+    const std::string text = page(status);
+    EXPECT_THAT(text.substr(0, text.find("\n\n")),
+                testing::EndsWith("- check disk down: full\n"
+                                  "  what to do: see what answers there\n"
+                                  "- this node is demoted by 1007: no carrier\n"
+                                  "  what to do: mend the cause"));
+    status.warnings.pop_back();
+    status.warnings.push_back(
+        {"this node is demoted by 1007: haproxy exited with code 1; check disk: full", "mend it"});
+    EXPECT_THAT(page(status), HasSubstr("- this node is demoted by 1007\n"));
+    status.groups[0].leader = "router1";
+    status.nodes[0].demotion = 1007;
+    EXPECT_THAT(page(status), HasSubstr("- leader router1 demoted by 1007\n"));
+    EXPECT_THAT(page(status), Not(HasSubstr("- this node is demoted")));
+}
+
 TEST(ShowStatus, LongReasonsAreBroken) {
     control::Status status = well();
     for (int i = 0; i < 30; ++i) status.groups[0].reason += " word" + std::to_string(i);
