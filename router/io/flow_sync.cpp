@@ -1,34 +1,423 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/flow_sync.hpp"
 
+#include "base/clock.hpp"
+#include "router/flows.hpp"
+#include "router/io/conntrack_events.hpp"
+#include "router/io/flow_replica.hpp"
+#include "router/io/flow_rules.hpp"
+#include "router/io/flow_stream.hpp"
+#include "router/io/tickle.hpp"
+#include "router/ruleset.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <set>
 #include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <sodium.h>
 
 namespace hamr::router_io {
 
-class FlowSync::Impl {
+namespace asio = boost::asio;
+using boost::system::error_code;
+using namespace std::chrono_literals;
+using router::FlowId;
+using router::FlowTable;
+
+namespace {
+
+constexpr Duration flush_after = 2ms;
+constexpr std::size_t flush_at = 2048;
+constexpr Duration half_second = 500ms;
+/// A peer that has not been connected for this long is worth a warning.
+constexpr Duration patience = 10s;
+/// And after this long its flows are of no use any more.
+constexpr Duration memory = 1h;
+/// When tickles go out after the announcement. A socket answers one in 500 ms; the later ones are
+/// for clients that had not learned the new way yet. Then whoever has not answered is gone.
+constexpr std::array<Duration, 6> rounds = {0ms, 600ms, 1800ms, 5s, 15s, 16s};
+
+std::uint64_t random_number() {
+    std::uint64_t number = 0;
+    while (number == 0) randombytes_buf(&number, sizeof number);
+    return number;
+}
+
+FlowTable::Config table_config(const FlowSyncConfig& config) {
+    FlowTable::Config table;
+    table.groups = config.groups;
+    table.nodes = config.peers.size() + 1;
+    table.seed = random_number();
+    return table;
+}
+
+std::vector<IpAddress> all_vips(const FlowSyncConfig& config) {
+    std::vector<IpAddress> all;
+    for (const auto& group : config.groups) all.insert(all.end(), group.begin(), group.end());
+    return all;
+}
+
+}  // namespace
+
+class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
   public:
-    Impl(FlowSyncConfig config, Events events)
-        : config_(std::move(config)), events_(std::move(events)) {}
+    Impl(const asio::any_io_executor& executor, FlowSyncConfig config, Events events);
+
+    Result<> start();
+    void stop();
+    void lead(std::size_t group, bool leads);
+    [[nodiscard]] FlowSyncStatus status() const;
+
+  private:
+    struct Group {
+        explicit Group(const asio::any_io_executor& executor) : timer(executor) {}
+
+        asio::steady_timer timer;
+        std::size_t round = rounds.size();  ///< the next one
+        BootTime begun{};
+        bool taken = false;  ///< all clients of others have been reset
+    };
+
+    [[nodiscard]] ConntrackEvents::Events kernel_events();
+    [[nodiscard]] FlowStreams::Events stream_events();
+    [[nodiscard]] FlowRules::Events rule_events();
+    void changed();
+    void flush();
+    void tick();
+    void look_at_peers(BootTime now);
+    void look_at_limits();
+    [[nodiscard]] bool heard(std::size_t peer, const router::FlowMessage& message);
+    void begin_rounds(std::size_t group);
+    void await_round(std::size_t group);
+    void do_round(std::size_t group);
+    void finish_rounds(std::size_t group);
+    void reset_late(const std::vector<FlowId>& flows);
+    void trouble(const std::string& key, const std::string& what, const std::string& remedy);
 
     FlowSyncConfig config_;
     Events events_;
+    asio::any_io_executor executor_;
+    FlowTable table_;
+    ConntrackEvents kernel_;
+    FlowStreams streams_;
+    Tickler tickler_;
+    FlowRules rules_;
+    std::deque<FlowReplica> replicas_;
+    std::deque<Group> groups_;
+    asio::steady_timer flush_timer_;
+    asio::steady_timer tick_timer_;
+    std::optional<BootTime> changed_at_;
+    std::uint64_t refused_before_ = 0;
+    std::uint64_t unsent_before_ = 0;
+    std::set<std::string> troubles_;
+    bool stopped_ = true;
 };
 
-FlowSync::FlowSync(boost::asio::any_io_executor, FlowSyncConfig config, Events events)
-    : impl_(std::make_shared<Impl>(std::move(config), std::move(events))) {}
+FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig config, Events events)
+    : config_(std::move(config)),
+      events_(std::move(events)),
+      executor_(executor),
+      table_(table_config(config_)),
+      kernel_(executor, all_vips(config_), kernel_events()),
+      streams_(executor, {config_.self, config_.own, config_.peers, config_.keys}, stream_events()),
+      tickler_(executor),
+      rules_(executor, router::render_tracking(all_vips(config_)), rule_events()),
+      flush_timer_(executor),
+      tick_timer_(executor) {
+    for (FlowKey& key : config_.keys) sodium_memzero(key.bytes.data(), key.bytes.size());
+    config_.keys.clear();
+    const std::uint64_t boot = random_number();
+    for (std::size_t peer = 0; peer < config_.peers.size(); ++peer) {
+        replicas_.emplace_back(table_, streams_, peer + 1, peer, boot);
+    }
+    for (std::size_t group = 0; group < config_.groups.size(); ++group) {
+        groups_.emplace_back(executor);
+    }
+}
 
-FlowSync::~FlowSync() = default;
+Result<> FlowSync::Impl::start() {
+    if (auto listening = streams_.start(); !listening) return listening;
+    if (auto hearing = kernel_.start(); !hearing) {
+        streams_.stop();
+        return hearing;
+    }
+    stopped_ = false;
+    if (config_.load_rules) rules_.start();
+    asio::post(executor_, [self = shared_from_this()] { self->tick(); });
+    return {};
+}
+
+void FlowSync::Impl::stop() {
+    stopped_ = true;
+    rules_.stop();
+    tickler_.stop();
+    kernel_.stop();
+    streams_.stop();
+    flush_timer_.cancel();
+    tick_timer_.cancel();
+    for (Group& group : groups_) group.timer.cancel();
+}
+
+void FlowSync::Impl::trouble(const std::string& key, const std::string& what,
+                             const std::string& remedy) {
+    // An end is told only of what has begun.
+    if (what.empty() ? troubles_.erase(key) == 0 : (troubles_.insert(key), false)) return;
+    events_.trouble(key, what, remedy);
+}
+
+// The kernel --------------------------------------------------------------------------------------
+
+ConntrackEvents::Events FlowSync::Impl::kernel_events() {
+    ConntrackEvents::Events events;
+    events.heard = [this](const router::Flow& flow, router::Heard how) {
+        table_.local(flow, how);
+        changed();
+    };
+    events.gone = [this](const FlowId& id) {
+        table_.local_gone(id);
+        changed();
+    };
+    events.begin_dump = [this] { table_.begin_dump(); };
+    events.end_dump = [this] {
+        table_.end_dump();
+        changed();
+    };
+    events.trouble = [this](const std::string& what) {
+        trouble("flows", what,
+                "clients of this host may hang after a takeover; is the kernel's "
+                "nf_conntrack_netlink missing?");
+    };
+    return events;
+}
+
+FlowRules::Events FlowSync::Impl::rule_events() {
+    FlowRules::Events events;
+    events.loaded = [this](bool again) {
+        trouble("flows-rules", {}, {});
+        if (!again) return;
+        events_.log("the table inet hamr had been removed and was put back");
+        kernel_.resync();
+    };
+    events.failed = [this](const Error& error) {
+        trouble("flows-rules", "connections to the addresses are not tracked: " + error.message(),
+                "clients of this host may hang after a takeover");
+    };
+    return events;
+}
+
+/// Changes are told together: soon, or when there are many.
+void FlowSync::Impl::changed() {
+    if (table_.pending() == 0) return;
+    if (table_.pending() >= flush_at) return flush();
+    if (changed_at_) return;
+    changed_at_ = BootClock::now();
+    flush_timer_.expires_after(flush_after);
+    flush_timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (!error && !self->stopped_) self->flush();
+    });
+}
+
+void FlowSync::Impl::flush() {
+    flush_timer_.cancel();
+    const BootTime since = changed_at_.value_or(BootClock::now());
+    changed_at_.reset();
+    const router::FlowChanges changes = table_.take_changes();
+    if (changes.empty()) return;
+    for (FlowReplica& replica : replicas_) replica.tell(changes, since);
+}
+
+// The peers ---------------------------------------------------------------------------------------
+
+FlowStreams::Events FlowSync::Impl::stream_events() {
+    FlowStreams::Events events;
+    events.up = [this](std::size_t peer) {
+        const BootTime now = BootClock::now();
+        const std::string& name = config_.peers[peer].name;
+        trouble("flows-" + name, {}, {});
+        replicas_[peer].up(now);
+        for (std::size_t group = 0; group < groups_.size(); ++group) {
+            if (groups_[group].taken) replicas_[peer].tell_taken(config_.groups[group], now);
+        }
+    };
+    events.down = [this](std::size_t peer, const std::string& why) {
+        events_.log("stream to " + config_.peers[peer].name + " ended: " + why);
+        replicas_[peer].down(BootClock::now());
+    };
+    events.heard = [this](std::size_t peer, const router::FlowMessage& message) {
+        return heard(peer, message);
+    };
+    events.drained = [this](std::size_t peer) { replicas_[peer].drained(BootClock::now()); };
+    return events;
+}
+
+bool FlowSync::Impl::heard(std::size_t peer, const router::FlowMessage& message) {
+    std::vector<FlowId> reset;
+    const bool fits = replicas_[peer].heard(message, reset, BootClock::now());
+    if (!reset.empty()) reset_late(reset);
+    changed();
+    return fits;
+}
+
+void FlowSync::Impl::tick() {
+    if (stopped_) return;
+    const BootTime now = BootClock::now();
+    for (FlowReplica& replica : replicas_) replica.tick(now);
+    look_at_peers(now);
+    look_at_limits();
+    if (config_.load_rules) rules_.look();
+    tick_timer_.expires_after(half_second);
+    tick_timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (!error) self->tick();
+    });
+}
+
+void FlowSync::Impl::look_at_peers(BootTime now) {
+    for (std::size_t peer = 0; peer < replicas_.size(); ++peer) {
+        const auto since = replicas_[peer].down_since();
+        if (!since) continue;
+        if (now - *since > memory && table_.count(peer + 1) > 0) table_.forget(peer + 1);
+        if (now - *since < patience) continue;
+        const std::string& name = config_.peers[peer].name;
+        const std::string why = streams_.reason(peer);
+        trouble("flows-" + name,
+                "no stream of flows with " + name + (why.empty() ? "" : ": " + why),
+                "let TCP through between the router hosts, on the heartbeat's port");
+    }
+}
+
+void FlowSync::Impl::look_at_limits() {
+    const std::uint64_t refused = table_.refused();
+    if (refused != refused_before_) {
+        trouble("flows-limit",
+                "more flows than can be known: some clients may hang after a takeover",
+                "200,000 are kept, of all router hosts together");
+    } else {
+        trouble("flows-limit", {}, {});
+    }
+    refused_before_ = refused;
+    const std::uint64_t unsent = tickler_.unsent();
+    if (unsent != unsent_before_) {
+        events_.log("tickles refused by the kernel: " + std::to_string(unsent - unsent_before_) +
+                    " (" + tickler_.reason() + ")");
+    }
+    unsent_before_ = unsent;
+}
+
+// Takeover ----------------------------------------------------------------------------------------
+
+void FlowSync::Impl::lead(std::size_t group, bool leads) {
+    if (stopped_ || group >= groups_.size()) return;
+    table_.lead(group, leads);
+    if (leads) return begin_rounds(group);
+    groups_[group].timer.cancel();
+    groups_[group].round = rounds.size();
+    groups_[group].taken = false;
+}
+
+void FlowSync::Impl::begin_rounds(std::size_t group) {
+    Group& of = groups_[group];
+    of.timer.cancel();
+    of.round = 0;
+    of.begun = BootClock::now();
+    of.taken = false;
+    do_round(group);
+}
+
+void FlowSync::Impl::await_round(std::size_t group) {
+    Group& of = groups_[group];
+    of.timer.expires_after(
+        std::max<Duration>(of.begun + rounds.at(of.round) - BootClock::now(), Duration::zero()));
+    of.timer.async_wait([self = shared_from_this(), group](error_code error) {
+        const bool due = self->groups_[group].round < rounds.size();
+        if (!error && due && !self->stopped_) self->do_round(group);
+    });
+}
+
+void FlowSync::Impl::do_round(std::size_t group) {
+    const std::size_t round = groups_[group].round++;
+    if (round + 1 == rounds.size()) return finish_rounds(group);
+    const std::vector<FlowId> flows = table_.foreign(group);
+    if (!flows.empty()) {
+        if (round == 0) {
+            events_.log("clients of the former leader to be reset: " +
+                        std::to_string(flows.size()));
+        }
+        tickler_.send(flows, round % 2 == 1);
+    }
+    await_round(group);
+}
+
+/// From now on no node needs to know the flows of the former leader.
+void FlowSync::Impl::finish_rounds(std::size_t group) {
+    groups_[group].taken = true;
+    table_.drop_foreign(group);
+    flush();
+    const BootTime now = BootClock::now();
+    for (FlowReplica& replica : replicas_) replica.tell_taken(config_.groups[group], now);
+}
+
+/// Told of after the takeover: by a former leader that is still there, say.
+void FlowSync::Impl::reset_late(const std::vector<FlowId>& flows) {
+    tickler_.send(flows, false);
+    for (std::size_t group = 0; group < groups_.size(); ++group) {
+        Group& of = groups_[group];
+        if (!table_.leads(group) || of.round < rounds.size()) continue;
+        of.round = 1;
+        of.begun = BootClock::now();
+        of.taken = false;
+        await_round(group);
+    }
+}
+
+FlowSyncStatus FlowSync::Impl::status() const {
+    const BootTime now = BootClock::now();
+    FlowSyncStatus status;
+    status.own = table_.count(FlowTable::self);
+    for (std::size_t peer = 0; peer < replicas_.size(); ++peer) {
+        FlowPeerStatus& stream = status.streams.emplace_back();
+        stream.name = config_.peers[peer].name;
+        replicas_[peer].fill(stream, now);
+        if (stopped_) stream.state = "off";
+        status.peers += stream.flows;
+    }
+    status.drops = streams_.drops();
+    status.refused = table_.refused();
+    status.missed = kernel_.missed();
+    status.tickles = tickler_.sent();
+    status.unsent = tickler_.unsent();
+    status.answered = table_.answered();
+    return status;
+}
+
+// The face ----------------------------------------------------------------------------------------
+
+FlowSync::FlowSync(asio::any_io_executor executor, FlowSyncConfig config, Events events)
+    : impl_(std::make_shared<Impl>(executor, std::move(config), std::move(events))) {}
+
+FlowSync::~FlowSync() {
+    impl_->stop();
+}
 
 Result<> FlowSync::start() {
-    return {};
+    return impl_->start();
 }
 
-void FlowSync::lead(std::size_t, bool) {}
+void FlowSync::lead(std::size_t group, bool leads) {
+    impl_->lead(group, leads);
+}
 
 FlowSyncStatus FlowSync::status() const {
-    return {};
+    return impl_->status();
 }
 
-void FlowSync::stop() {}
+void FlowSync::stop() {
+    impl_->stop();
+}
 
 }  // namespace hamr::router_io

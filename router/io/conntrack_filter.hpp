@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "base/net/address.hpp"
+#include "base/result.hpp"
+
+#include <vector>
+
+namespace hamr::router_io {
+
+/// Makes the kernel hand this netlink socket only connection tracking events of connections to
+/// these addresses (as their original destination): a classic BPF program over the attributes.
+/// With more than some 400 addresses no filter is attached, and all comes.
+[[nodiscard]] Result<> attach_conntrack_filter(int fd, const std::vector<IpAddress>& vips);
+
+}  // namespace hamr::router_io
