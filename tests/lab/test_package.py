@@ -76,6 +76,13 @@ class Contents(unittest.TestCase):
                    timeout=120)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
 
+    def test_the_completion_knows_every_command(self):
+        offered = run(["bash", "-c", f". {ROOT / 'deploy/completion/hamr'}; COMP_CWORD=1;"
+                       " COMP_WORDS=(hamr ''); _hamr; echo ${COMPREPLY[@]}"]).stdout.split()
+        told = run([program("hamr"), "--help"]).stdout.split("Commands:")[1].split("Options:")[0]
+        known = [line.split()[0] for line in told.splitlines() if line.strip()]
+        self.assertEqual(sorted(known), sorted(w for w in offered if not w.startswith("-")))
+
     def test_its_example_is_a_good_configuration(self):
         run([program("hamr"), "check", ROOT / "deploy/hamr.yaml.example"])
 
@@ -84,6 +91,7 @@ class MachineTest(LabTest):
     """router1 and router2 are machines with the package; witness1, db1 and client are not."""
 
     router = None
+    extra = None
     files = {}
 
     def setUp(self):
@@ -95,7 +103,8 @@ class MachineTest(LabTest):
         self.witness, self.client = self.lab.host("witness1", 13), self.lab.host("client", 50)
         self.db = MariaDb(self.lab.host("db1", 21)).start()
         self.cluster = MachineCluster(self.lab, self.machines, [self.witness], interval="20ms",
-                                      misses=5, backends=[self.db], router=self.router)
+                                      misses=5, backends=[self.db], router=self.router,
+                                      extra=self.extra)
         for machine in self.machines:
             machine.boot()
             for path, text in self.files.items():
@@ -160,7 +169,7 @@ class Installed(MachineTest):
         # What systemd shows: started, ready, and who leads.
         self.assertEqual("notify", leader.agent.show("Type"))
         self.wait_for(lambda: "lead" in leader.agent.show("StatusText"), "systemd knows who leads")
-        self.assertIn(leader.name, other.agent.show("StatusText"))
+        self.assertIn("follow", other.agent.show("StatusText"))
         shown = leader.inside("systemctl", "status", "hamrd").stdout
         self.assertIn("Status:", shown)
         # One thread has real-time priority, and memory is locked.
@@ -249,10 +258,10 @@ class Installed(MachineTest):
         machine.put("/etc/hamr/hamr.yaml", "clustre: lab\n")
         machine.inside("systemctl", "--no-block", "start", "hamrd")
         self.wait_for(lambda: "hamr.yaml:1:1:" in machine.journal(), "it says what is wrong")
-        self.cluster.start()
-        self.wait_for(lambda: machine.agent.running, "it goes on by itself when that is mended")
-        self.assertLess(int(machine.agent.show("NRestarts")), 20)
-        self.settled()
+        agent = self.cluster.agent(machine)
+        self.wait_for(lambda: agent.running, "it goes on by itself when that is mended")
+        self.assertLess(int(agent.show("NRestarts")), 5)
+        agent.wait_ready()
 
     def test_upgrade_removal_and_purge(self):
         leader, other = self.start()
@@ -284,6 +293,127 @@ class Installed(MachineTest):
         # The administrator's own files are nobody else's to remove.
         self.assertTrue((other.root / "etc/hamr/hamr.key").exists())
         self.assert_serves()
+
+
+HAPROXY = """global
+    stats socket /run/haproxy/admin.sock mode 660 level admin
+    chroot /var/lib/haproxy
+    user haproxy
+    group haproxy
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+listen mysql
+    bind :6446
+    server db1 192.0.2.21:3306 check inter 200ms
+"""
+
+
+class WithHaproxy(MachineTest):
+    """HAProxy as Debian has it, under the agent."""
+
+    router = {"kind": "haproxy", "config": "/etc/haproxy/haproxy.cfg"}
+    files = {"/etc/haproxy/haproxy.cfg": HAPROXY}
+
+    def start(self):
+        leader, other = super().start()
+        self.assert_serves()
+        for machine in self.machines:
+            self.wait_for(lambda m=machine: self.routers(m) and self.state(m) == "running",
+                          f"HAProxy of {machine.name} serves")
+        return leader, other
+
+    def state(self, machine):
+        return machine.agent.status()["router"]["process"]["state"]
+
+    def routers(self, machine):
+        """The pids of HAProxy in this machine, master first; whoever started them."""
+        return [int(pid) for pid in machine.inside("ps", "-C", "haproxy", "-o", "pid=",
+                                                   check=False).stdout.split()]
+
+    def test_installed_and_healthy(self):
+        leader, other = self.start()
+        for machine in self.machines:
+            self.assert_healthy(machine)
+            self.assertIn("all is well", machine.inside("hamr", "status").stdout)
+            classes = machine.inside("ps", "-L", "-C", "haproxy", "-o", "cls=").stdout.split()
+            self.assertEqual({"TS"}, set(classes))
+        leader.inside("hamr", "reload")
+        self.assert_serves()
+        before = self.routers(leader)[0]
+        leader.inside("systemctl", "reload", "hamrd")
+        self.assert_serves()
+        self.assertEqual(before, self.routers(leader)[0])
+        leader.inside("systemctl", "stop", "hamrd")
+        self.assertEqual([], self.routers(leader))
+        self.wait_for(lambda: other.agent.state() == "leader", "the peer leads")
+        self.assert_serves()
+
+    def test_the_next_agent_adopts_the_router(self):
+        leader, other = self.start()
+        for machine, signal in ((other, "KILL"), (leader, "KILL"), (leader, "STOP")):
+            with self.subTest(machine=machine.name, signal=signal):
+                routers, agent = self.routers(machine), machine.agent.pid
+                machine.agent.signal(signal)
+                self.wait_restarted(machine, agent, 30)
+                self.settled()
+                self.assertEqual(routers, self.routers(machine))
+                process = machine.agent.status()["router"]["process"]
+                self.assertEqual((routers[0], True), (process["pid"], process["adopted"]))
+                self.wait_for(lambda m=machine: self.demotion(m) == 0, "it is healthy")
+        self.assert_serves()
+
+    def demotion(self, machine):
+        return machine.agent.status()["nodes"][machine.name]["demotion"]
+
+    def test_a_crash_of_the_router_moves_leadership(self):
+        leader, other = self.start()
+        leader.inside("kill", "-KILL", *self.routers(leader))
+        self.settled(other.name)
+        self.assert_serves()
+        self.wait_for(lambda: self.routers(leader) and self.demotion(leader) == 0,
+                      "the router is started again")
+
+    def test_a_stop_that_needed_a_kill_leaves_no_router(self):
+        leader, _ = self.start()
+        before, agent = self.routers(leader), leader.agent.pid
+        # As ExecStop does, before an agent that does not end is killed.
+        leader.inside("touch", "/run/hamr/stop")
+        leader.agent.signal("KILL")
+        self.wait_restarted(leader, agent)
+        self.wait_for(lambda: self.routers(leader), "the next agent starts its own router")
+        self.assertFalse(set(before) & set(self.routers(leader)))
+
+    def test_power_cut_and_reboot(self):
+        leader, other = self.start()
+        leader.power_cut()
+        self.wait_for(lambda: other.agent.state() == "leader", "the peer leads")
+        self.assert_serves()
+        leader.boot()
+        self.settled(other.name)
+        self.wait_for(lambda: self.demotion(leader) == 0, "its router serves again")
+        self.assertEqual(self.state(leader), "running")
+
+
+class WithUnit(WithHaproxy):
+    """The same HAProxy as a unit of systemd, which the agent starts and stops over D-Bus."""
+
+    router = {"kind": "systemd", "unit": "haproxy.service"}
+    extra = {"health": [{"kind": "mysql", "name": "write", "target": "127.0.0.1:6446"}]}
+
+    # The unit survives a dead agent by itself.
+    test_the_next_agent_adopts_the_router = None
+    test_a_stop_that_needed_a_kill_leaves_no_router = None
+
+    def test_the_unit_outlives_the_agent(self):
+        leader, _ = self.start()
+        routers, agent = self.routers(leader), leader.agent.pid
+        leader.agent.signal("KILL")
+        self.wait_restarted(leader, agent)
+        self.settled()
+        self.assertEqual(routers, self.routers(leader))
 
 
 if __name__ == "__main__":
