@@ -37,6 +37,8 @@ _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
                 "LANG=C.UTF-8", "HOME=/root", "TERM=dumb")
 # Where systemd keeps its groups: the one hierarchy of version 2, or two beside version 1.
 _CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# A directory of nspawn's for each machine, empty on the outside.
+_PROPAGATE = pathlib.Path("/run/systemd/nspawn/propagate")
 
 
 def dependencies(package):
@@ -124,11 +126,12 @@ def _remove_groups(name):
 
 def sweep():
     """Removes what machines of killed owners left outside the lab's own directories."""
-    for hierarchy in {g.parent for g in _groups("x")}:
-        for group in hierarchy.glob("hamr-*-*-*"):
-            owner = group.name.split("-")[1]
+    for place in {*(g.parent for g in _groups("x")), _PROPAGATE}:
+        for left in place.glob("hamr-*-*-*"):
+            owner = left.name.split("-")[1]
             if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-                _remove_groups(group.name)
+                _remove_groups(left.name)
+                run(["rm", "-rf", _PROPAGATE / left.name])
 
 
 _NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--capability=all",
@@ -166,7 +169,9 @@ class Machine(Host):
                                  *options],
                           env={"GROUPS": " ".join(map(str, _groups(self.machine))),
                                "TEMPLATE": str(self.template),
-                               "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"})
+                               "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+                               # Nobody else can see the directory that it would guard.
+                               "SYSTEMD_NSPAWN_LOCK": "0"})
 
     def _probe(self):
         """Whether a container can be started here at all."""
@@ -270,7 +275,7 @@ class Machine(Host):
                 pass
         super().close()
         _remove_groups(self.machine)
-        run(["rm", "-rf", f"/run/systemd/nspawn/propagate/{self.machine}"])
+        run(["rm", "-rf", _PROPAGATE / self.machine])
 
 
 class InstalledAgent(Agent):
