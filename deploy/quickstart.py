@@ -120,9 +120,13 @@ class Show:
         return wait_for(leads, f"one of {', '.join(names)} takes over", timeout, lab=self.lab)
 
     def healthy(self, seen_from):
-        """Whether no node is demoted any more: a cut-off router has lost its backends, too."""
+        """Whether no node is demoted any more, and every check is up: a cut-off router has lost
+        its backends, too."""
         nodes = self.cluster.agents[seen_from].status()["nodes"].values()
-        return all(node["demotion"] == 0 for node in nodes)
+        checks = [check for host in self.routers
+                  for check in self.cluster.agents[host.name].status()["checks"]]
+        return (all(node["demotion"] == 0 for node in nodes)
+                and all(check["state"] == "up" for check in checks))
 
     def expect(self, good, text):
         self.ok &= bool(good)
