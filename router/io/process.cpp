@@ -261,11 +261,11 @@ std::string signal_name(int number) {
 }
 
 ProcessEnd end_in_words(int code, int status) {
-    if (code == CLD_EXITED) return {"exited with code " + std::to_string(status), status};
+    if (code == CLD_EXITED) return {"exited with code " + std::to_string(status), status, 0};
     const std::string core = code == CLD_DUMPED ? ", core dumped" : "";
     return {
         "was killed by signal " + std::to_string(status) + " (" + signal_name(status) + core + ")",
-        -1};
+        -1, status};
 }
 
 ProcessEnd reap(int pidfd) {
@@ -275,7 +275,7 @@ ProcessEnd reap(int pidfd) {
         rc = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED);
     } while (rc != 0 && errno == EINTR);
     if (rc != 0) {
-        return {"ended (how is not known: an earlier life of the agent had started it)", -1};
+        return {"ended (how is not known: an earlier life of the agent had started it)", -1, 0};
     }
     return end_in_words(info.si_code, info.si_status);
 }

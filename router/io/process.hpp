@@ -47,6 +47,7 @@ struct Spawned {
 struct ProcessEnd {
     std::string how;  ///< "exited with code 1", "was killed by signal 9 (SIGKILL)"
     int code = -1;    ///< the exit code; -1 when a signal ended it, or when it is not known
+    int signal = 0;   ///< what killed it
 };
 
 /// Of a pidfd that is readable. A child is reaped; of another process it is not known how.

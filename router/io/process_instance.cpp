@@ -205,7 +205,9 @@ void ProcessInstance::exited() {
     ended_.close(ignored);
     output_.drain();
     const bool brief = BootClock::now() - started_ < brief_run;
-    feed(router::input::Exited{end.how, end.code == 0, output_.telling(brief)});
+    // Of a signal that comes from outside, it had no time to speak.
+    const bool outside = end.signal == SIGKILL || end.signal == SIGTERM;
+    feed(router::input::Exited{end.how, end.code == 0, outside ? "" : output_.telling(brief)});
 }
 
 void ProcessInstance::signal(int number, const Instance::Done& done) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The supervisor with real processes.
 
+#include "router/io/instance_note.hpp"
 #include "tests/unit/router/supervisor_fixture.hpp"
 
 #include <algorithm>
@@ -234,6 +235,49 @@ TEST_F(SupervisorTest, children_of_one_that_died_without_an_agent_are_ended_firs
     supervisor_->want(true);
     EXPECT_TRUE(until([&] { return status().pid > 0; }));
     EXPECT_EQ(count(word), 0U);
+}
+
+TEST_F(SupervisorTest, one_whose_start_the_agent_did_not_survive_is_known_by_its_marker) {
+    shell("exec sleep 1000");
+    run();
+    const int pid = status().pid;
+    supervisor_.reset();
+    auto note = load_note(state_file());
+    ASSERT_TRUE(note);
+    note->id.pid = 0;
+    note->id.start = 0;
+    ASSERT_TRUE(save_note(state_file(), *note));
+    make();
+    EXPECT_EQ(status().pid, pid);
+    EXPECT_TRUE(status().adopted);
+    stop();
+    EXPECT_FALSE(lives(pid));
+}
+
+TEST_F(SupervisorTest, a_pid_that_is_somebody_elses_by_now_is_left_alone) {
+    shell("exec sleep 1000");
+    run();
+    const int pid = status().pid;
+    auto note = load_note(state_file());
+    supervisor_.reset();
+    ASSERT_TRUE(note);
+    note->id.start += 1;
+    note->id.marker = "0123";
+    ASSERT_TRUE(save_note(state_file(), *note));
+    make();
+    EXPECT_EQ(status().pid, 0);
+    EXPECT_TRUE(lives(pid));
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+}
+
+TEST_F(SupervisorTest, a_note_is_read_as_it_was_written) {
+    const InstanceNote note{"boot", {7, 8, "mark", true}, "nobody", {"/bin/x", "a=b%\n", "", "\r"}};
+    const auto read = parse_note(render_note(note));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(*read, note);
+    const std::string text = render_note(note);
+    for (std::size_t i = 0; i < text.size(); ++i) EXPECT_FALSE(parse_note(text.substr(0, i))) << i;
 }
 
 TEST_F(SupervisorTest, a_stale_or_broken_note_is_removed) {
