@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -31,12 +32,26 @@ class Program {
     }
     void ret(std::uint32_t value) { add(BPF_RET | BPF_K, value); }
 
+    /// Connections that have not begun are of no interest: a flood of SYNs is stopped here.
+    void refuse_beginnings() {
+        add(BPF_LD | BPF_IMM, sizeof(nlmsghdr) + sizeof(nfgenmsg));
+        // A message without a state (an end, with older kernels) skips the rest of this part.
+        find(CTA_PROTOINFO, SKF_AD_NLATTR, 11);
+        find(CTA_PROTOINFO_TCP, SKF_AD_NLATTR_NEST, 8);
+        find(CTA_PROTOINFO_TCP_STATE, SKF_AD_NLATTR_NEST, 5);
+        add(BPF_MISC | BPF_TAX, 0);
+        add(BPF_LD | BPF_B | BPF_IND, attribute_header);
+        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_SENT, 1, 0);
+        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_RECV, 0, 1);
+        ret(nothing);
+    }
+
     /// X becomes the offset of the original tuple's destination; without one the message goes.
     void find_destination(std::uint32_t attribute) {
         add(BPF_LD | BPF_IMM, sizeof(nlmsghdr) + sizeof(nfgenmsg));
-        find(CTA_TUPLE_ORIG, SKF_AD_NLATTR);
-        find(CTA_TUPLE_IP, SKF_AD_NLATTR_NEST);
-        find(attribute, SKF_AD_NLATTR_NEST);
+        want(CTA_TUPLE_ORIG, SKF_AD_NLATTR);
+        want(CTA_TUPLE_IP, SKF_AD_NLATTR_NEST);
+        want(attribute, SKF_AD_NLATTR_NEST);
         add(BPF_MISC | BPF_TAX, 0);
     }
     /// Accepts when the words at X are these.
@@ -60,10 +75,16 @@ class Program {
     [[nodiscard]] std::vector<sock_filter>& code() { return code_; }
 
   private:
-    void find(std::uint32_t attribute, int extension) {
+    /// A becomes the offset of the attribute; without it `skip` instructions are left out.
+    void find(std::uint32_t attribute, int extension, std::uint8_t skip) {
         add(BPF_LDX | BPF_IMM, attribute);
         add(BPF_LD | BPF_B | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + extension));
-        add(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+        add(BPF_JMP | BPF_JEQ | BPF_K, 0, skip, 0);
+    }
+    /// The same, but without it the message goes.
+    void want(std::uint32_t attribute, int extension) {
+        find(attribute, extension, 0);
+        code_.back().jf = 1;
         ret(nothing);
     }
 
@@ -79,6 +100,7 @@ Program program(const std::vector<IpAddress>& vips) {
     v4.ret(nothing);
     v6.ret(nothing);
     Program all;
+    all.refuse_beginnings();
     all.add(BPF_LD | BPF_B | BPF_ABS, sizeof(nlmsghdr) + offsetof(nfgenmsg, nfgen_family));
     all.add(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1);
     all.add(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(v4.size()));

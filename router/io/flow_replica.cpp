@@ -51,7 +51,6 @@ void FlowReplica::up(BootTime now) {
     greeted_ = false;
     in_snapshot_ = false;
     last_heard_ = 0;
-    down_since_.reset();
     behind_ = false;
     unsynced_since_ = now;
     send(FlowHello{router::flow_protocol, boot_});
@@ -162,6 +161,7 @@ bool FlowReplica::heard(const FlowMessage& message, std::vector<router::FlowId>&
     if (const auto* hello = std::get_if<FlowHello>(&message)) {
         if (greeted_ || hello->protocol != router::flow_protocol) return false;
         greeted_ = true;
+        down_since_.reset();
         return true;
     }
     if (!greeted_) return false;

@@ -45,7 +45,7 @@ class FlowReplica {
                              BootTime now);
 
     void fill(FlowPeerStatus& status, BootTime now) const;
-    /// Since when there is no connection.
+    /// Since when there is no connection that the peer has agreed to.
     [[nodiscard]] std::optional<BootTime> down_since() const { return down_since_; }
 
   private:

@@ -307,6 +307,8 @@ void FlowStreams::Impl::agreed(std::size_t number, FlowShake::Agreed agreed) {
     close(number, "the peer has connected anew");
     FlowLink::Events events;
     events.heard = [this, number](const router::FlowMessage& message) {
+        // Only now is it known that the peer has accepted the proof.
+        peers_[number].pause = first_pause;
         return events_.heard(number, message);
     };
     events.drained = [this, number] { events_.drained(number); };
@@ -316,7 +318,6 @@ void FlowStreams::Impl::agreed(std::size_t number, FlowShake::Agreed agreed) {
         if (connects(peers_[number])) connect_later(number);
     };
     peer.reason.clear();
-    peer.pause = first_pause;
     peer.link = std::make_shared<FlowLink>(std::move(agreed.socket), std::move(agreed.cipher),
                                            std::move(events));
     peer.link->start();

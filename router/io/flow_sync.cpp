@@ -238,8 +238,6 @@ FlowStreams::Events FlowSync::Impl::stream_events() {
     FlowStreams::Events events;
     events.up = [this](std::size_t peer) {
         const BootTime now = BootClock::now();
-        const std::string& name = config_.peers[peer].name;
-        trouble("flows-" + name, {}, {});
         replicas_[peer].up(now);
         for (std::size_t group = 0; group < groups_.size(); ++group) {
             if (groups_[group].taken) replicas_[peer].tell_taken(config_.groups[group], now);
@@ -279,11 +277,14 @@ void FlowSync::Impl::tick() {
 
 void FlowSync::Impl::look_at_peers(BootTime now) {
     for (std::size_t peer = 0; peer < replicas_.size(); ++peer) {
+        const std::string& name = config_.peers[peer].name;
         const auto since = replicas_[peer].down_since();
-        if (!since) continue;
+        if (!since) {
+            trouble("flows-" + name, {}, {});
+            continue;
+        }
         if (now - *since > memory && table_.count(peer + 1) > 0) table_.forget(peer + 1);
         if (now - *since < patience) continue;
-        const std::string& name = config_.peers[peer].name;
         const std::string why = streams_.reason(peer);
         trouble("flows-" + name,
                 "no stream of flows with " + name + (why.empty() ? "" : ": " + why),
