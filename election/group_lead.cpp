@@ -136,7 +136,8 @@ const Peer* Group::failback_target(BootTime now) const {
 void Group::move_if_better(BootTime now, Outbox& out) {
     if (rival_ != no_node) return;
     if (cluster_.drained) {
-        const Peer* peer = best_successor(now, UINT32_MAX);
+        // Nobody gains when the one that serves makes room for one that does not (H9).
+        const Peer* peer = best_successor(now, cluster_.demotion);
         if (peer != nullptr) {
             step_down(now, peer->id, "drained: handover to " + peer->name, out);
             return;

@@ -142,7 +142,8 @@ const Command commands[] = {
      "finishes the connections that it has, until none is left or TIME is over, when the\n"
      "rest is cut. Stays until then and shows how it goes; Ctrl-C ends the watching only.\n"
      "The node stays drained, also over restarts, until `hamr undrain`. Refused, and still\n"
-     "ordered, when no other node can lead: then it happens as soon as one can.",
+     "ordered, when no other node as healthy can lead: then it happens as soon as\n"
+     "one can.",
      {{"--timeout", "TIME",
        "how long connections may finish, as in 30s (default:\n"
        "                  drain_timeout of hamr.yaml, 60s)"},

@@ -18,7 +18,8 @@ constexpr Duration look_period = std::chrono::milliseconds{200};
 /// How long `hamr drain` waits for leadership to move before it says that it has not.
 constexpr Duration longest_move = std::chrono::seconds{3};
 constexpr const char* stays =
-    "no other node can lead now, so this one goes on; it hands over as soon as another can";
+    "no other node that is as healthy can lead now, so this one goes on; it hands over as soon as "
+    "one can";
 
 }  // namespace
 
@@ -148,7 +149,8 @@ void Drainer::look() {
             if (now >= answer_by_) {
                 note_ = stays;
                 answer({control::Outcome::refused, stays,
-                        "wait for another node, or take it back with `hamr undrain`"});
+                        "wait for another node, move it anyway with `hamr failover --force`, or "
+                        "take the drain back with `hamr undrain`"});
             }
             break;
         case State::finishing:

@@ -17,7 +17,7 @@
 //          <-----------------------------undrain------------------------------------
 //
 // That the node is drained is kept in a file before anything else happens, so that it survives a
-// restart and a reboot. While leadership cannot move (nobody else can lead) the node goes on
+// restart and a reboot. While leadership cannot move (nobody else as healthy can lead) the node goes on
 // serving. Threading: the work loop.
 
 namespace hamr::daemon {

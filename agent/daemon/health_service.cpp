@@ -137,6 +137,7 @@ void HealthService::observed(std::size_t index, const health::Check& check,
     });
     if (up && !told_up_) {
         told_up_ = true;
+        patient_until_ = BootClock::now();  // it serves: from now on everything counts
         events_.all_up();
     }
 }

@@ -177,7 +177,7 @@ class Drain(ClusterTest):
         agent = self.agent(leader)
         done = agent.hamr("drain", check=False)
         self.assertEqual((1, ""), (done.returncode, done.stdout))
-        self.assertIn("no other node can lead", done.stderr)
+        self.assertIn("no other node that is as healthy can lead", done.stderr)
         self.assertEqual("leader", agent.state())
         self.assertEqual("moving", agent.status()["drain"]["state"])
         self.assertIn("(this node) drains", agent.hamr("status").stdout)

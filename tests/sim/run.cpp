@@ -73,7 +73,8 @@ std::string unrest(const World& world, const std::vector<election::Status>& all,
     const Host& host = world.host(leader);
     for (const Host& other : world.hosts()) {
         if (other.role() != election::NodeRole::router) continue;
-        if (host.drained && !other.drained) return "a drained leader";
+        const bool makes_room = other.demotion <= host.demotion;
+        if (host.drained && !other.drained && makes_room) return "a drained leader";
         const bool better = other.drained == host.drained && other.demotion < host.demotion;
         if (better && !host.forced) return "a sick leader";
     }

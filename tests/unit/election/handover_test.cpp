@@ -188,14 +188,26 @@ TEST_F(Leading, H8_who_has_handed_over_does_not_ask_for_D) {
     EXPECT_EQ(node.state(), State::candidate) << "but then it does, when nobody has followed";
 }
 
-TEST_F(Leading, H9_drained_it_hands_over_to_the_best_whatever_its_demotion) {
+TEST_F(Leading, H9_drained_it_hands_over_to_the_best_that_is_no_worse) {
     b.demotion = 100;
-    c.demotion = 50;
     node.hear(b);
     node.hear(c);
     node.drain(true);
     EXPECT_EQ(successor(), c.id);
     EXPECT_TRUE(node.newest().drained);
+}
+
+TEST_F(Leading, H9_drained_it_stays_while_all_others_are_worse) {
+    b.demotion = 100;
+    c.demotion = 50;
+    node.hear(b);
+    node.hear(c);
+    node.drain(true);
+    EXPECT_EQ(node.state(), State::leader) << "it serves, they do not";
+    EXPECT_TRUE(node.newest().drained);
+    c.demotion = 0;
+    node.hear(c);
+    EXPECT_EQ(successor(), c.id);
 }
 
 TEST_F(Leading, H9_drained_without_another_it_stays) {
