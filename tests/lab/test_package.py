@@ -253,6 +253,30 @@ class Installed(MachineTest):
         self.settled_without(leader, other)
         self.assert_serves()
 
+    def test_a_network_that_comes_after_the_boot(self):
+        leader, other = self.start()
+        leader.poweroff()
+        leader.boot(link=False)
+        self.wait_for(lambda: leader.journal() and "hamrd[" in leader.journal(), "it is tried")
+        leader.add_link()
+        leader.agent.wait_ready()
+        self.settled(other.name)
+        self.assert_healthy(leader)
+
+    def test_a_drain_survives_a_reboot(self):
+        leader, other = self.start()
+        leader.inside("hamr", "drain", "--timeout", "1s", timeout=60)
+        self.settled(other.name)
+        leader.poweroff()
+        leader.boot()
+        self.settled(other.name)
+        nodes = other.agent.status()["nodes"]
+        self.assertEqual((True, False), (nodes[leader.name]["drained"],
+                                         nodes[other.name]["drained"]))
+        leader.inside("hamr", "undrain")
+        self.wait_for(lambda: not other.agent.status()["nodes"][leader.name]["drained"],
+                      "every node knows that it is back")
+
     def test_a_configuration_that_became_bad(self):
         machine = self.machines[0]
         machine.put("/etc/hamr/hamr.yaml", "clustre: lab\n")

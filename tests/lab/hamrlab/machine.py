@@ -200,10 +200,13 @@ class Machine(Host):
         """The running machine's files, as seen from outside."""
         return pathlib.Path(f"/proc/{self.leader}/root")
 
-    def boot(self, timeout=60):
-        """Switches it on and waits until services are started; returns the seconds it took."""
+    def boot(self, timeout=60, link=True):
+        """Switches it on and waits until services are started; returns the seconds it took.
+        Without `link` it has no network yet: add_link() plugs it in."""
         began = time.monotonic()
         self._fresh_network()
+        if link:
+            self.add_link()
         self.nspawn = self._start("nspawn", "--boot", "--console=pipe")
         self.processes[:] = [p for p in self.processes if p.running]
         def booted():
@@ -221,7 +224,6 @@ class Machine(Host):
             self.sysctl(f"net.ipv6.conf.{settings}.accept_dad", 0)
         run(["ip", "-n", self.namespace, "link", "set", "lo", "up"])
         self.lab.cut.discard(self.name)
-        self.add_link()
 
     def _unplug(self):
         for port, _ in self.ports:
@@ -305,6 +307,11 @@ class InstalledAgent(Agent):
     def pid(self):
         """As seen in the machine."""
         return int(self.show("MainPID"))
+
+    def wait_ready(self, timeout=15):
+        """As often as systemd may start it until then."""
+        wait_for(self.status, f"hamrd on {self.host.name} answers", timeout)
+        return self
 
     def signal(self, name):
         self.host.inside("kill", f"-{name}", self.pid)
