@@ -24,6 +24,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t bytes_per_second = 1 << 20;
+constexpr std::size_t pipe_size = 1 << 20;
 constexpr std::size_t remembered = 32;
 
 /// Opens the pipe at `path`; what is not a pipe of this user's is refused.
@@ -54,6 +55,8 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
         }
         auto fd = open_pipe(path_);
         if (!fd) return tl::unexpected(fd.error());
+        // For as long as no agent reads. Where it is not granted, 64 KiB must do.
+        ::fcntl(fd->get(), F_SETPIPE_SZ, static_cast<int>(pipe_size));
         boost::system::error_code error;
         descriptor_.assign(fd->get(), error);
         if (error) return fail("watch " + path_ + ": " + error.message());

@@ -14,7 +14,7 @@
 // The output of a router that outlives the agent: a named pipe.
 //
 // The router   holds it open for reading too, and non-blocking: without an agent nothing breaks
-//              (SIGPIPE) and nothing blocks; what does not fit (64 KiB) is lost.
+//              (SIGPIPE) and nothing blocks; what does not fit (1 MiB) is lost.
 // The agent    opens it by name, in its next life as well, and hears what is still in it.
 // Limits       1 MiB is read in a second; then it rests, and a flood costs the router its output,
 //              not the host a core. Lines: router/output_lines.hpp.

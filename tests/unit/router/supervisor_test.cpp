@@ -311,9 +311,9 @@ TEST_F(SupervisorTest, a_clean_up_ends_what_a_dead_agent_left) {
 }
 
 TEST_F(SupervisorTest, without_an_agent_its_output_neither_breaks_nor_blocks_it) {
-    // 256 KiB: four times what the pipe holds. Errors of echo are expected, an end is not.
+    // More than the pipe holds. Errors of echo are expected, an end is not.
     shell("while [ ! -e " + path("go") +
-          " ]; do sleep 0.02; done; i=0; while [ $i -lt 4096 ]; do "
+          " ]; do sleep 0.02; done; i=0; while [ $i -lt 20000 ]; do "
           "echo 0123456789012345678901234567890123456789012345678901234567890123 2>/dev/null; "
           "i=$((i+1)); done; touch " +
           path("done") + "; exec sleep 1000");

@@ -77,6 +77,24 @@ TEST_F(UnitTest, a_kill_is_heard_at_once_and_answered_by_a_start) {
     EXPECT_EQ(status().restarts, 1U);
 }
 
+TEST_F(UnitTest, a_bus_daemon_does_where_the_private_socket_is_shut) {
+    service("/bin/sleep 1000");
+    if (!systemd_.start()) GTEST_SKIP() << "skipped: no systemd can be run here (root?)";
+    if (systemd_.control("start dbus.service") != 0) GTEST_SKIP() << "skipped: no D-Bus daemon";
+    plan_.name = plan_.unit = "router.service";
+    options_.buses = {{"unix:path=" + path("nothing"), true}, {"unix:path=" + path("bus"), false}};
+    make();
+    started();
+    const int pid = status().pid;
+    ::kill(pid, SIGKILL);
+    EXPECT_TRUE(until([&] { return status().pid > 0 && status().pid != pid; }));
+    EXPECT_EQ(crashes_.size(), 1U);
+    ASSERT_EQ(systemd_.control("stop router.service"), 0);
+    EXPECT_TRUE(until([&] { return crashes_.size() == 2; })) << "its signals are heard";
+    stop();
+    EXPECT_EQ(status().state, RunState::off);
+}
+
 TEST_F(UnitTest, what_systemd_restarts_is_left_to_systemd) {
     service("/bin/sleep 1000", "Restart=always\nRestartSec=400ms");
     begin();
