@@ -108,9 +108,9 @@ class FlowSync {
 
     /// Fails when a port is taken, or when the kernel has no connection tracking over netlink.
     Result<> start();
-    /// True once this node has announced the addresses of that group: the tickles go out (rule F12),
-    /// at once and, to those who have not answered, again until 15 s later. False as soon as it
-    /// leads no more. To say the same again is harmless.
+    /// True once this node has announced the addresses of that group: the tickles go out (rule
+    /// F12), at once and, to those who have not answered, again until 15 s later. False as soon as
+    /// it leads no more. To say the same again is harmless.
     void lead(std::size_t group, bool leads);
     [[nodiscard]] FlowSyncStatus status() const;
     /// Ends all streams. The table stays for whoever removes it (Nft::remove).
