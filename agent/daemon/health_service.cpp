@@ -153,6 +153,15 @@ void HealthService::tell(const health::CheckSpec& spec, const health::Check& che
     events_.health(std::move(source));
 }
 
+std::string HealthService::trouble() const {
+    for (const auto& runner : runners_) {
+        if (runner->check().state() == health::CheckState::down) {
+            return source_name(runner->spec().name) + ": " + runner->check().text();
+        }
+    }
+    return {};
+}
+
 std::vector<control::CheckStatus> HealthService::status() const {
     std::vector<control::CheckStatus> list;
     for (const auto& runner : runners_) {

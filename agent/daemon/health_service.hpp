@@ -54,6 +54,8 @@ class HealthService {
     [[nodiscard]] bool paused() const { return paused_; }
     [[nodiscard]] bool empty() const { return runners_.empty(); }
 
+    /// The words of a check that is down; empty when none is.
+    [[nodiscard]] std::string trouble() const;
     [[nodiscard]] std::vector<control::CheckStatus> status() const;
 
   private:

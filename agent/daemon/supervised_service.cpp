@@ -206,7 +206,9 @@ void SupervisedService::show(control::RouterStatus& status) const {
             if (status.reason.empty()) status.reason = plan_.name + " is starting";
             break;
         case RunState::running:
-            status.state = control::RouterState::serving;
+            status.reason = checks_.trouble();
+            status.state = status.reason.empty() ? control::RouterState::serving
+                                                 : control::RouterState::degraded;
             break;
         case RunState::waiting:
         case RunState::failed:
