@@ -10,6 +10,13 @@ extern "C" int ma_pvio_register_callback(my_bool add, void (*callback)(int mode,
                                                                        const unsigned char* bytes,
                                                                        std::size_t count));
 
+/// Takes the place of OpenSSL's own in this program. libmariadb calls it for each login with TLS
+/// and without a CA file, also when nothing is to be verified, and reading all authorities of the
+/// system takes 50 ms, during which the loop would stand still. Who wants them names their file.
+extern "C" int SSL_CTX_set_default_verify_paths(void* /*context*/) {
+    return 1;
+}
+
 namespace hamr::mysql {
 
 namespace {

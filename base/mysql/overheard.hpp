@@ -17,7 +17,8 @@
 // - Whether a greeting has come at all, when a connection ends or hangs.
 //
 // And it begins the TLS handshake on a blocking socket, whatever its calls promise: the socket is
-// switched back as soon as the greeting has been read.
+// switched back as soon as the greeting has been read. (That it also reads all of the system's
+// authorities for each login is cured in overheard.cpp.)
 //
 // Threading: each session on one thread; what is heard belongs to the session that works on it.
 

@@ -27,6 +27,9 @@ namespace {
 constexpr const char* allowed_plugins =
     "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519";
 
+/// Where Debian and its relatives keep those whom the system trusts.
+constexpr const char* all_authorities = "/etc/ssl/certs/ca-certificates.crt";
+
 /// For libmariadb's work: a password plugin's arithmetic, certificates.
 constexpr std::size_t stack_bytes = 256 * 1024;
 
@@ -178,8 +181,9 @@ void Session::Impl::prepare_tls() {
     const my_bool verified = login_.tls == Tls::verified ? 1 : 0;
     mysql_options(mysql_, MYSQL_OPT_SSL_ENFORCE, &wanted);
     mysql_options(mysql_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);
-    if (verified != 0 && !login_.ca_file.empty()) {
-        mysql_options(mysql_, MYSQL_OPT_SSL_CA, login_.ca_file.c_str());
+    if (verified != 0) {
+        const bool named = !login_.ca_file.empty();
+        mysql_options(mysql_, MYSQL_OPT_SSL_CA, named ? login_.ca_file.c_str() : all_authorities);
     }
     heard_.emplace(wanted != 0);
     if (wanted != 0) side_ = std::make_unique<SideStack>();

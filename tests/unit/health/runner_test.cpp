@@ -130,11 +130,11 @@ TEST_F(RunnerTest, a_check_that_hangs_delays_no_other) {
 }
 
 TEST_F(RunnerTest, at_most_one_probe_of_a_runner_is_under_way) {
-    std::size_t open = 0;
+    const auto open = std::make_shared<std::size_t>(0);
     std::size_t most = 0;
     Stranger silent(io_, [&](Taken& taken) {
-        most = std::max(most, ++open);
-        taken.socket.async_wait(boost::asio::ip::tcp::socket::wait_read, [&open](auto) { --open; });
+        most = std::max(most, ++*open);
+        taken.socket.async_wait(boost::asio::ip::tcp::socket::wait_read, [open](auto) { --*open; });
     });
     health::MysqlProbe what;
     what.target = silent.endpoint();

@@ -10,12 +10,12 @@ using testing::StartsWith;
 class TcpProbeTest : public AskingTest {};
 
 TEST_F(TcpProbeTest, a_connection_that_is_accepted_is_up) {
-    bool reset = false;
+    const auto reset = std::make_shared<bool>(false);
     Stranger stranger(io_, [&](Taken& taken) {
-        taken.send("a greeting that nobody reads", [&] {
+        taken.send("a greeting that nobody reads", [&taken, reset] {
             taken.on_read([](const std::string&) {});
             taken.socket.async_wait(boost::asio::ip::tcp::socket::wait_error,
-                                    [&](auto error) { reset = !error; });
+                                    [reset](auto error) { *reset = !error; });
         });
     });
     EXPECT_THAT(ask(health::TcpProbe{stranger.endpoint()}),
@@ -23,7 +23,7 @@ TEST_F(TcpProbeTest, a_connection_that_is_accepted_is_up) {
     ASSERT_TRUE(run_until([&] { return stranger.connections() == 1; }));
     io_.restart();
     io_.run_for(milliseconds(5));
-    EXPECT_FALSE(reset) << "a polite goodbye";
+    EXPECT_FALSE(*reset) << "a polite goodbye";
 }
 
 TEST_F(TcpProbeTest, nobody_there_is_refused_by_name) {
