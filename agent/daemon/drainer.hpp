@@ -17,8 +17,8 @@
 //          <-----------------------------undrain------------------------------------
 //
 // That the node is drained is kept in a file before anything else happens, so that it survives a
-// restart and a reboot. While leadership cannot move (nobody else as healthy can lead) the node goes on
-// serving. Threading: the work loop.
+// restart and a reboot. While leadership cannot move (nobody else as healthy can lead) the node
+// goes on serving. Threading: the work loop.
 
 namespace hamr::daemon {
 

@@ -113,6 +113,11 @@ void Work::note(const election::Transition& transition) {
     entry.term = transition.term.value;
     spdlog::info("transition group={} node={} from={} to={} term={} reason=\"{}\"", entry.group,
                  entry.node, entry.from, entry.to, entry.term, entry.reason);
+    if (entry.to == "leader") {
+        leaders_[entry.group] = entry.node;
+    } else if (leaders_[entry.group] == entry.node) {
+        leaders_[entry.group].clear();
+    }
     if (transition.node == election::node_id(node_)) {
         states_[entry.group] = entry.to;
         if (entry.to != "leader") addresses_well(entry.group);
@@ -122,6 +127,7 @@ void Work::note(const election::Transition& transition) {
         flows_->led_by_other(entry.group);
     }
     history_.add(std::move(entry));
+    tell_manager();
     trouble("history", history_.failure(), "make room or fix the permissions of the directory");
 }
 
@@ -344,13 +350,14 @@ void Work::leadership_changed() {
     // The drain first: it may want the router to stay as it is.
     if (drainer_) drainer_->leads(any);
     if (supervised_) supervised_->leads(any);
-    tell_manager();
 }
 
 void Work::tell_manager() {
     std::string line;
     for (const auto& [group, state] : states_) {
         line += (line.empty() ? "" : ", ") + group + ": " + state;
+        const std::string& leader = leaders_[group];
+        if (state != "leader") line += leader.empty() ? ", nobody leads" : ", " + leader + " leads";
     }
     manager_.status(line);
 }

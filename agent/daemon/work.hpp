@@ -113,7 +113,8 @@ class Work : public control::Handler {
     std::unique_ptr<FlowService> flows_;
     std::unique_ptr<Drainer> drainer_;
     std::unique_ptr<control::Server> server_;
-    std::map<std::string, std::string> states_;  ///< by group: this node's, as last told
+    std::map<std::string, std::string> states_;   ///< by group: this node's, as last told
+    std::map<std::string, std::string> leaders_;  ///< by group: who leads, as last told
     std::map<std::string, control::Warning> troubles_;
     mutable Duration wall_offset_{};  ///< from CLOCK_BOOTTIME to the time of day
     bool stopping_ = false;
