@@ -355,8 +355,8 @@ class WithMysql9(HealthTest):
 
     def prepare(self, host):
         super().prepare(host)
-        for file, text in (("monitor.password", mysql9.MONITOR[1]), ("rest.password", "rest-secret"),
-                           ("wrong.password", "wrong")):
+        for file, text in (("monitor.password", mysql9.MONITOR[1]),
+                           ("rest.password", "rest-secret"), ("wrong.password", "wrong")):
             path = host.dir / file
             path.write_text(text + "\n", encoding="ascii")
             path.chmod(0o600)
