@@ -18,6 +18,10 @@
 //               --pid-file=/dev/null beats pid_file and $ROUTER_PID, is never "already there", and
 //               is not removed at the end, since it is no regular file. Needs 8.0.20 or newer.
 //
+// Its words     Unless told otherwise it logs to a file only, and ends without a word of why. So
+//               the console is added to its sinks; what is there already stays. Needs 8.0.28 or
+//               newer, which knows --logger.sinks.
+//
 // Its file      [section] or [section:key], name = value or name: value, `#` and `;` begin comments
 //               at the start of a line only; names in any case; [DEFAULT] holds for every section.
 
@@ -124,6 +128,18 @@ void add_http(const Ini& ini, const Section& section, Plan& plan) {
     add_listener(plan, std::move(listener));
 }
 
+/// Where it logs: `sinks`, else to the console when logging_folder is empty, else to a file.
+std::string sinks_of(const Ini& ini) {
+    for (const Section& section : ini.sections) {
+        const auto sinks = section.options.find("sinks");
+        if (section.name == "logger" && sinks != section.options.end() && !sinks->second.empty()) {
+            return sinks->second;
+        }
+    }
+    const auto folder = ini.defaults.find("logging_folder");
+    return folder != ini.defaults.end() && folder->second.empty() ? "consolelog" : "filelog";
+}
+
 }  // namespace
 
 Result<> plan_mysqlrouter(const ProviderConfig& config, std::string_view file, Plan& plan) {
@@ -131,6 +147,10 @@ Result<> plan_mysqlrouter(const ProviderConfig& config, std::string_view file, P
                  "--pid-file=/dev/null"};
     plan.stop = SendSignal{signal_term};
     const Ini ini = parse_ini(file);
+    const std::string sinks = sinks_of(ini);
+    if (sinks.find("consolelog") == std::string::npos) {
+        plan.argv.push_back("--logger.sinks=consolelog," + sinks);
+    }
     for (const Section& section : ini.sections) {
         if (section.name == "routing") add_route(ini, section, plan);
     }

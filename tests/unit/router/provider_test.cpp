@@ -126,10 +126,22 @@ TEST(ProviderMysqlrouterTest, a_pid_file_that_a_power_cut_left_never_keeps_it_do
     config.arguments = {"--extra-config", "/etc/mysqlrouter/more.conf"};
     config.user = "mysqlrouter";
     const Plan plan = plan_of(config, "[DEFAULT]\npid_file=/run/mysqlrouter/mysqlrouter.pid\n");
-    EXPECT_THAT(plan.argv, ElementsAre("/usr/bin/mysqlrouter", "-c",
-                                       "/etc/mysqlrouter/mysqlrouter.conf", "--pid-file=/dev/null",
-                                       "--extra-config", "/etc/mysqlrouter/more.conf"));
+    EXPECT_THAT(plan.argv,
+                ElementsAre("/usr/bin/mysqlrouter", "-c", "/etc/mysqlrouter/mysqlrouter.conf",
+                            "--pid-file=/dev/null", "--logger.sinks=consolelog,filelog",
+                            "--extra-config", "/etc/mysqlrouter/more.conf"));
     EXPECT_EQ(plan.user, "mysqlrouter");
+}
+
+TEST(ProviderMysqlrouterTest, why_it_ends_is_heard_wherever_it_logs) {
+    const auto last = [](std::string_view file) {
+        return plan_of(config_of(ProviderKind::mysqlrouter), file).argv.back();
+    };
+    EXPECT_EQ(last("[DEFAULT]\nlogging_folder=/var/log\n"), "--logger.sinks=consolelog,filelog");
+    EXPECT_EQ(last("[logger]\nsinks = filelog,syslog\n"),
+              "--logger.sinks=consolelog,filelog,syslog");
+    EXPECT_EQ(last("[logger]\nsinks = filelog,consolelog\n"), "--pid-file=/dev/null");
+    EXPECT_EQ(last("[DEFAULT]\nlogging_folder=\n"), "--pid-file=/dev/null");
 }
 
 TEST(ProviderMysqlrouterTest, it_can_only_be_stopped_and_started) {
