@@ -36,7 +36,7 @@ packages_of() {
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
             man-db mandoc clang-format debootstrap systemd-container zstd lintian \
-            galera-4 rsync socat
+            galera-4 rsync socat openssl
         ;;
     *)
         echo "packages.sh: unknown group '$1' (build, run, haproxy, mysqlrouter, package, test)" >&2

@@ -10,7 +10,9 @@
 // Without:     goes through the whole handshake as the user `hamr-health`, whom nobody has. "Access
 //              denied" says that a server took part: MySQL Router and HAProxy pass the login on.
 //              ProxySQL answers by itself: give a user there. Every handshake is finished, so that
-//              no server counts it as broken (max_connect_errors); it is counted as a failed login.
+//              no server counts it as broken (max_connect_errors); it is counted as a failed login,
+//              and MariaDB logs it. Who minds creates the user, with neither password nor right:
+//              being let in is as good.
 //
 // Servers that speak and cannot be used are down, and named: too many connections (1040), host
 // blocked (1129) or not allowed (1130), no server behind a router (2003, 9001), no quorum (1047).

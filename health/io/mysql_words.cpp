@@ -97,9 +97,8 @@ health::ProbeResult broken_off(const AnonymousLogin& login, const std::string& w
 health::ProbeResult judge(const AnonymousLogin& login, const std::string& where) {
     switch (login.end()) {
         case AnonymousLogin::End::let_in:
-            return {true, "a server answered and let a stranger in (" +
-                              mysql::version_in_words(login.greeting()->version) +
-                              "): does it have an anonymous user?"};
+            return {true, "a server answered and let hamr-health in (" +
+                              mysql::version_in_words(login.greeting()->version) + ")"};
         case AnonymousLogin::End::refused:
             return refused(login, where);
         case AnonymousLogin::End::rejected:

@@ -65,6 +65,11 @@ TEST_F(MysqlProbeTest, a_server_that_refuses_a_stranger_is_up) {
     }
 }
 
+TEST_F(MysqlProbeTest, a_server_that_lets_a_stranger_in_is_up) {
+    EXPECT_THAT(ask_one(greeting("5.5.5-10.11.14-MariaDB"), packet(2, "\0\0\0\x02\0\0\0"s)),
+                IsUp("a server answered and let hamr-health in (MariaDB 10.11.14)"));
+}
+
 TEST_F(MysqlProbeTest, who_answers_for_a_server_is_told_apart) {
     EXPECT_THAT(ask_one(greeting("8.0.11"), error(2, 1045, "#28000ProxySQL Error: Access denied")),
                 IsUp(HasSubstr("answered by itself")));
