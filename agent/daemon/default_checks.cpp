@@ -65,11 +65,11 @@ std::vector<health::CheckSpec> default_checks(const config::Config& config,
         if (!names.insert(name).second) name += " " + target.to_string();
         if (checks.size() < config::limits::checks) checks.push_back(named(name, *probe));
     }
-    if (provider.kind == router::ProviderKind::proxysql && provider.admin.address) {
+    if (provider.kind == router::ProviderKind::proxysql && plan.admin.address) {
         health::MysqlProbe probe;
-        probe.target = *provider.admin.address;
-        probe.user = provider.admin.user;
-        probe.password = provider.admin.password;
+        probe.target = *plan.admin.address;
+        probe.user = plan.admin.user;
+        probe.password = plan.admin.password;
         probe.query = "SELECT hostname FROM runtime_mysql_servers WHERE status = 'ONLINE' LIMIT 1";
         checks.push_back(named("servers online", probe));
     }

@@ -69,9 +69,9 @@ TEST(DefaultChecks, one_port_bound_twice_is_asked_once_and_names_stay_distinct) 
 
 TEST(DefaultChecks, a_proxysql_must_know_a_server_that_is_online) {
     config::Config config = supervised(router::ProviderKind::proxysql);
-    const router::Plan plan = listening({});
+    router::Plan plan = listening({});
     EXPECT_TRUE(checks_of(config, &plan).empty());
-    config.router.provider.admin.address = *Endpoint::parse("127.0.0.1:6032");
+    plan.admin.address = *Endpoint::parse("127.0.0.1:6032");
     const auto checks = checks_of(config, &plan);
     ASSERT_EQ(1U, checks.size());
     EXPECT_EQ("mysql 127.0.0.1:6032", target(checks[0]));
