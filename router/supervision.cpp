@@ -48,6 +48,7 @@ BootTime Supervision::next() const {
     if (phase_ == Phase::waiting || phase_ == Phase::failed) next = std::min(next, next_start_);
     if (phase_ == Phase::stopping || phase_ == Phase::ending) next = std::min(next, kill_at_);
     if (phase_ == Phase::finishing) next = std::min(next, finish_at_);
+    if (later_) next = std::min(next, settled_at());
     return next;
 }
 
@@ -90,6 +91,23 @@ void Supervision::tell_changed() {
 
 void Supervision::enter(Phase phase) {
     phase_ = phase;
+    if (phase != Phase::up && phase != Phase::finishing) later_.reset();
+}
+
+BootTime Supervision::settled_at() const {
+    if (status_.adopted) return now_;
+    const BootTime unserved = status_.since + settled_unserved;
+    return phase_ != Phase::launching && served_ ? std::min(unserved, served_at_ + settled)
+                                                 : unserved;
+}
+
+void Supervision::ask_settled(Ask what) {
+    later_.reset();
+    if (now_ >= settled_at()) {
+        actions_.emplace_back(action::Request{what});
+    } else {
+        later_ = what;
+    }
 }
 
 // --- what is there ---
@@ -142,6 +160,8 @@ void Supervision::on(const input::Want& want) {
     if (phase_ == Phase::off) launch();
     if (phase_ != Phase::finishing) return;
     finish_at_ = never;
+    if (later_) finish_asked_ = false;
+    later_.reset();
     if (finish_asked_ && !settings_.can_resume) return begin_stop("taken back from its drain");
     if (std::exchange(finish_asked_, false)) actions_.emplace_back(action::Request{Ask::resume});
     status_.reason.clear();
@@ -175,7 +195,8 @@ void Supervision::begin_finish() {
     finish_asked_ = settings_.can_finish;
     status_.reason = "finishes its connections";
     enter(Phase::finishing);
-    if (settings_.can_finish) actions_.emplace_back(action::Request{Ask::finish});
+    if (later_ == Ask::reload) finish_reload(fail("it drains, and then ends"));
+    if (settings_.can_finish) ask_settled(Ask::finish);
 }
 
 void Supervision::on(const input::Stop&) {
@@ -247,6 +268,7 @@ void Supervision::on(const input::StartFailed& failed) {
 void Supervision::on(const input::Serves&) {
     if (phase_ != Phase::up || served_) return;
     served_ = true;
+    served_at_ = now_;
     status_.reason.clear();
 }
 
@@ -329,9 +351,7 @@ void Supervision::settle() {
         actions_.emplace_back(action::Stopped{});
     }
     if (wanted()) return launch();
-    if (phase_ == Phase::ending || phase_ == Phase::stopping || phase_ == Phase::finishing) {
-        finish_reload({});
-    }
+    finish_reload({});
     enter(Phase::off);
 }
 
@@ -345,6 +365,7 @@ void Supervision::restart() {
     if (exhausted_ || starts_.size() >= budget) {
         exhausted_ = true;
         next_start_ = now_ + retry;
+        finish_reload(fail(status_.reason));
         return enter(Phase::failed);
     }
     const unsigned doublings = failures_ > 0 ? std::min(failures_ - 1, 16U) : 0;
@@ -356,6 +377,7 @@ void Supervision::restart() {
         return launch();
     }
     next_start_ = now_ + pause;
+    finish_reload(fail(status_.reason));
     enter(Phase::waiting);
 }
 
@@ -391,7 +413,7 @@ void Supervision::apply_reload() {
         case Phase::up:
         case Phase::elsewhere:
             if (settings_.can_reload) {
-                actions_.emplace_back(action::Request{Ask::reload});
+                ask_settled(Ask::reload);
             } else {
                 begin_stop("restarted, to read its configuration");
             }
@@ -429,6 +451,8 @@ void Supervision::on(const input::Tick&) {
         status_.reason = "does not end, not even when killed";
         actions_.emplace_back(action::Stopped{});
     }
+    if (later_ && now_ >= settled_at()) actions_.emplace_back(action::Request{*later_});
+    if (now_ >= settled_at()) later_.reset();
     switch (phase_) {
         case Phase::waiting:
         case Phase::failed:

@@ -20,6 +20,8 @@
 // Ends that  The first is answered by a start at once, the next ones after 100 ms, 200 ms, … 30 s.
 // nobody     Having run for `well` forgets them. The start after `budget` starts within `window` is
 // asked for  not made: failed, tried again once every `retry`, or after a reload.
+// Settling   A router that is just starting may lose a request, or die of its signal: reload and
+//            finish wait until it has served for `settled`, or run for `settled_unserved`.
 // Stopping   The router's own polite way; `Kill` after stop_timeout, again every second until Gone.
 // systemd    restarts units by itself: then (`Restarting`) the machine waits and does not start.
 // Time       The caller says Tick at next(), or later; too early does no harm.
@@ -175,6 +177,8 @@ class Supervision {
     static constexpr Duration retry = std::chrono::seconds{60};
     /// An end sooner than this after the start is one "at once".
     static constexpr Duration at_once = std::chrono::seconds{1};
+    static constexpr Duration settled = std::chrono::milliseconds{250};
+    static constexpr Duration settled_unserved = std::chrono::seconds{2};
     /// Between two SIGKILLs, and how long after stop_timeout a Stop is answered at the latest.
     static constexpr Duration again = std::chrono::seconds{1};
 
@@ -220,6 +224,8 @@ class Supervision {
     void enter(Phase phase);
     void launch();
     void begin_stop(std::string reason);
+    void ask_settled(Ask what);
+    [[nodiscard]] BootTime settled_at() const;
     void begin_finish();
     void unwanted();
     void settle();
@@ -250,6 +256,8 @@ class Supervision {
     unsigned failures_ = 0;         ///< ends in a row that nobody asked for
     std::vector<BootTime> starts_;  ///< at most `budget`, oldest first
     Duration ran_{};                ///< how long the newest instance did
+    std::optional<Ask> later_;      ///< to be asked at settled_at()
+    BootTime served_at_ = never;
     BootTime kill_at_ = never;
     BootTime finish_at_ = never;
     BootTime stop_due_ = never;  ///< a Stop waits for its answer

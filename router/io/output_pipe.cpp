@@ -85,6 +85,7 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
 
     [[nodiscard]] std::string telling(bool brief) const {
         if (brief) return router::telling_line(said_);
+        if (BootClock::now() - said_at_ > router::OutputLines::second) return "";
         if (!lost_words_.empty()) return lost_words_;
         return said_.empty() ? "" : said_.back();
     }
@@ -144,6 +145,7 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
         for (const std::string& line : lines) {
             if (said_.size() == remembered) said_.pop_front();
             said_.push_back(line);
+            said_at_ = BootClock::now();
             if (on_line_) on_line_(line);
         }
     }
@@ -156,6 +158,7 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
     router::OutputLines lines_;
     std::deque<std::string> said_;
     std::string lost_words_;
+    BootTime said_at_ = long_ago;
     BootTime second_ = long_ago;
     std::size_t read_in_second_ = 0;
 };

@@ -39,8 +39,8 @@ class OutputPipe {
     void forget();
     /// The writer ended: reads what is left.
     void drain();
-    /// Of what was said since forget(): the line that explains an end. `brief`: all of it may be
-    /// about the end; else only the last line can.
+    /// Of what was said since forget(): the line that explains an end that comes just now. `brief`:
+    /// all of it may be about the end; else only a last line of this second can.
     [[nodiscard]] std::string telling(bool brief) const;
 
     static void remove(const std::string& path);

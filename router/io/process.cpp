@@ -99,6 +99,13 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     return out;
 }
 
+/// What keeps the agent alive when memory is short must not keep a router that takes it all.
+bool is_spared_when_memory_is_short() {
+    const UniqueFd fd(::open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC));
+    char first = '0';
+    return fd && ::read(fd.get(), &first, 1) == 1 && first == '-';
+}
+
 enum class Step { none, user, exec };
 
 /// What the child needs, made before it is there: it may neither allocate nor take a lock.
@@ -109,6 +116,7 @@ struct Plan {
     const User* user = nullptr;
     int input = -1;
     int output = -1;
+    bool reset_oom = false;
     // Written by the child, which shares this memory.
     Step failed = Step::none;
     int error = 0;
@@ -146,6 +154,10 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int child_main(vo
     ::setpriority(PRIO_PROCESS, 0, 0);
     ::umask(022);
     if (::chdir("/") != 0) ::_exit(127);
+    if (plan.reset_oom) {
+        const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
+        if (score >= 0 && ::write(score, "0", 1) < 0) plan.reset_oom = false;
+    }
     // Both lie above 2: the agent's own 0, 1 and 2 are always open.
     ::dup2(plan.input, STDIN_FILENO);
     ::dup2(plan.output, STDOUT_FILENO);
@@ -245,6 +257,7 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     const std::vector<char*> environment_pointers = pointers(environment);
     Plan plan{program->c_str(),        argv_pointers.data(), environment_pointers.data(),
               user ? &*user : nullptr, input.get(),          output.get()};
+    plan.reset_oom = is_spared_when_memory_is_short();
 
     int pidfd = -1;
     const pid_t pid = clone_child(plan, pidfd);

@@ -15,8 +15,9 @@
 // locked memory, signals blocked, descriptors that nobody else may have.
 //
 // The child   has a session of its own, normal scheduling, nice 0, no blocked or ignored signals,
-//             umask 022, / as its directory, no descriptors but 0 (/dev/null), 1 and 2 (`output`),
-//             the agent's environment without what systemd told the agent. It survives the agent.
+//             no protection from the kernel's memory killer (the agent may have some), umask 022, /
+//             as its directory, no descriptors but 0 (/dev/null), 1 and 2 (`output`), the agent's
+//             environment without what systemd told the agent. It survives the agent.
 // Cost        The child shares the agent's memory until exec (as vfork), so locked memory is not
 //             copied and the pulse thread sees no copy-on-write faults. This call lasts until exec.
 // Names       of users are looked up in the host's database, which may block where that is remote.

@@ -93,6 +93,9 @@ std::optional<ProcessStat> read_stat(pid_t pid) {
             case 6:
                 good = parse_number(word, stat.session);
                 break;
+            case 20:
+                good = parse_number(word, stat.threads);
+                break;
             case 22:
                 return parse_number(word, stat.start) ? std::optional(stat) : std::nullopt;
             default:

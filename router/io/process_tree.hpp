@@ -34,9 +34,11 @@ struct ProcessStat {
     pid_t group = 0;
     pid_t session = 0;
     char state = '?';
+    int threads = 1;
     std::uint64_t start = 0;  ///< clock ticks since the host's boot
 
-    [[nodiscard]] bool dead() const { return state == 'Z' || state == 'X'; }
+    /// A zombie whose other threads are still on their way out holds its ports yet.
+    [[nodiscard]] bool dead() const { return (state == 'Z' && threads <= 1) || state == 'X'; }
 };
 
 [[nodiscard]] std::optional<ProcessStat> read_stat(pid_t pid);

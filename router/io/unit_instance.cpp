@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -87,6 +88,7 @@ class UnitInstance : public std::enable_shared_from_this<UnitInstance> {
         std::int32_t end_code = 0;
         std::int32_t end_status = 0;
         unsigned missing = 0;
+        std::optional<std::string> job;  ///< how one ended before this reading began
     };
 
     UnitBus::Events bus_events() {
@@ -118,6 +120,7 @@ class UnitInstance : public std::enable_shared_from_this<UnitInstance> {
     Descriptor main_ended_;
     int watched_pid_ = 0;
     std::string job_;
+    std::optional<std::string> job_over_;  ///< not yet followed by a reading
     std::string lost_why_ = "systemd does not answer";
     bool awaiting_ = false;
     bool reading_ = false;
@@ -132,7 +135,7 @@ void UnitInstance::connected() {
     awaiting_ = false;
     lost_timer_.cancel();
     // What became of a job meanwhile, nobody can tell: the unit's state must do.
-    if (!job_.empty()) follower_.job_ended("unknown");
+    if (!job_.empty()) job_over_ = "unknown";
     job_.clear();
     reading_ = false;
     read();
@@ -149,7 +152,7 @@ void UnitInstance::await_bus() {
 void UnitInstance::job_ended(const std::string& job, const std::string& result) {
     if (job != job_) return;
     job_.clear();
-    follower_.job_ended(result);
+    job_over_ = result;
     read();
 }
 
@@ -163,6 +166,7 @@ void UnitInstance::read() {
     }
     again_ = false;
     const auto reading = std::make_shared<Reading>();
+    reading->job = std::exchange(job_over_, std::nullopt);
     ask(reading, unit_interface, "Id",
         [](Reading& it, sd_bus_message* m) { it.id = read_text(m); });
     ask(reading, unit_interface, "LoadState",
@@ -198,6 +202,7 @@ void UnitInstance::ask(const std::shared_ptr<Reading>& reading, const char* inte
 void UnitInstance::whole(Reading& reading) {
     reading_ = false;
     if (reading.values.active.empty()) {
+        if (!job_over_) job_over_ = reading.job;
         // Not answered: the bus is being lost, or systemd reloads itself.
         if (bus_->connected() && again_) read();
         return;
@@ -206,6 +211,7 @@ void UnitInstance::whole(Reading& reading) {
         // Named by an alias: signals come from the unit itself.
         path_ = path_of(reading.id);
         bus_->watch(path_);
+        if (!job_over_) job_over_ = reading.job;
         return read();
     }
     router::UnitReading& values = reading.values;
@@ -215,6 +221,7 @@ void UnitInstance::whole(Reading& reading) {
     if (reading.end_code != 0) {
         values.main_end = end_in_words(reading.end_code, reading.end_status).how;
     }
+    if (reading.job) follower_.job_ended(*reading.job);
     feed(follower_.observe(values));
     if (closed_) return;
     watch_main();

@@ -161,6 +161,7 @@ TEST(Supervision, a_stop_of_what_does_not_run_is_answered_at_once) {
 TEST(Supervision, a_drain_that_is_done_stays_off) {
     Machine m;
     m.start();
+    m.now += Supervision::settled_unserved;
     EXPECT_EQ(m(input::Finish{m.now + 60s}), "Qf");
     EXPECT_EQ(m.state(), RunState::finishing);
     EXPECT_EQ(m(input::Want{false}), "") << "goes on";
@@ -173,6 +174,7 @@ TEST(Supervision, a_drain_that_is_done_stays_off) {
 TEST(Supervision, a_drain_is_cut_at_its_deadline) {
     Machine m;
     m.start();
+    m.now += Supervision::settled_unserved;
     m(input::Finish{m.now + 60s});
     EXPECT_EQ(m.pass(59s), "");
     EXPECT_EQ(m.pass(1s), "Qs");
@@ -182,6 +184,7 @@ TEST(Supervision, a_drain_is_cut_at_its_deadline) {
 TEST(Supervision, a_drain_is_taken_back) {
     Machine restarted;
     restarted.start();
+    restarted.now += Supervision::settled_unserved;
     restarted(input::Finish{restarted.now + 60s});
     EXPECT_EQ(restarted(input::Want{true}), "Qs") << "its ports are shut: restarted";
 
@@ -190,6 +193,7 @@ TEST(Supervision, a_drain_is_taken_back) {
     Machine resumed(settings);
     resumed.start();
     resumed(input::Serves{});
+    resumed.now += Supervision::settled;
     resumed(input::Finish{resumed.now + 60s});
     EXPECT_EQ(resumed(input::Want{true}), "Qu");
     EXPECT_EQ(resumed.state(), RunState::running);
@@ -210,9 +214,39 @@ TEST(Supervision, an_end_during_a_drain_that_has_none_of_its_own_is_told) {
     settings.can_finish = false;
     Machine m(settings);
     m.start();
+    m.now += Supervision::settled_unserved;
     m(input::Finish{m.now + 60s});
     EXPECT_EQ(m.crash(), "CE");
     EXPECT_EQ(m.state(), RunState::off) << "and not started again";
+}
+
+TEST(Supervision, what_is_just_starting_is_not_asked_for_anything_but_to_stop) {
+    Machine m;
+    m.start();
+    m(input::Reload{});
+    EXPECT_EQ(m(input::Judged{}), "") << "it would lose the signal, or die of it";
+    EXPECT_EQ(m.pass(1s), "");
+    m(input::Serves{});
+    EXPECT_EQ(m.pass(249ms), "");
+    EXPECT_EQ(m.pass(1ms), "Qr");
+    EXPECT_EQ(m(input::Answered{Ask::reload, {}}), "R+");
+
+    Machine unserved;
+    unserved.start();
+    EXPECT_EQ(unserved(input::Finish{unserved.now + 60s}), "");
+    EXPECT_EQ(unserved.state(), RunState::finishing);
+    EXPECT_EQ(unserved.pass(2s), "Qf");
+
+    Machine taken_back;
+    taken_back.start();
+    taken_back(input::Finish{taken_back.now + 60s});
+    EXPECT_EQ(taken_back(input::Want{true}), "") << "it never heard of it";
+    EXPECT_EQ(taken_back.state(), RunState::starting);
+    EXPECT_EQ(taken_back.pass(10s), "");
+
+    Machine stopped;
+    stopped.start();
+    EXPECT_EQ(stopped(input::Stop{}), "Qs");
 }
 
 TEST(Supervision, an_adopted_one_goes_on_until_somebody_decides) {

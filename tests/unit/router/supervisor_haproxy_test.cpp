@@ -74,6 +74,7 @@ class HaproxyTest : public SupervisorTest {
         port_.release();
         run();
         ASSERT_TRUE(until([&] { return connects(port_.port()); })) << status().reason;
+        supervisor_->serves();
     }
     [[nodiscard]] std::vector<ProcessStat> processes() const {
         const auto stat = read_stat(status().pid);

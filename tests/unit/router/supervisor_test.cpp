@@ -332,6 +332,7 @@ TEST_F(SupervisorTest, a_reload_is_judged_first) {
                    "echo '[ALERT] bad line 3'; echo summary; test -e " + path("good")};
     run();
     EXPECT_TRUE(until([&] { return !lines_.empty(); }));
+    supervisor_->serves();
     std::optional<Result<>> result;
     const auto done = [&](Result<> it) { result = std::move(it); };
     supervisor_->reload(done);
@@ -367,6 +368,7 @@ TEST_F(SupervisorTest, a_drain_lets_it_finish_and_cuts_it_at_the_deadline) {
     plan_.ends_when_finished = true;
     run();
     EXPECT_TRUE(until([&] { return !lines_.empty(); }));
+    supervisor_->serves();
     supervisor_->finish(BootClock::now() + 10s);
     EXPECT_EQ(status().state, RunState::finishing);
     EXPECT_TRUE(until_state(RunState::off));
