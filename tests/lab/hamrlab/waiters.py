@@ -95,6 +95,7 @@ def serve(options):
                 continue
             except OSError:
                 pass
+            # It has ended, or reset.
             poll.unregister(fd)
             open_.pop(fd).close()
 
@@ -106,7 +107,11 @@ def accept_all(listener, poll, open_):
         except OSError:
             return
         connection.setblocking(False)
-        connection.send(GREETING)
+        try:
+            connection.send(GREETING)
+        except OSError:  # a check that connects and goes
+            connection.close()
+            continue
         open_[connection.fileno()] = connection
         poll.register(connection, select.EPOLLIN)
 
