@@ -48,10 +48,10 @@ struct Ruleset {
 /// the same text, so that comparing texts tells whether anything is to be done.
 [[nodiscard]] Ruleset render(const RulesetInput& input);
 
-/// For a router that ends the connections itself (a supervised one): the table only makes the kernel
-/// follow the connections to these addresses, and keeps our tickles (tickle_packet.hpp) out of
-/// connection tracking, so that what they provoke is no part of any flow. It drops nothing. Without
-/// VIPs: the text that removes it.
+/// For a router that ends the connections itself (a supervised one): the table only makes the
+/// kernel follow the connections to these addresses, and keeps our tickles (tickle_packet.hpp) out
+/// of connection tracking, so that what they provoke is no part of any flow. It drops nothing.
+/// Without VIPs: the text that removes it.
 [[nodiscard]] std::string render_tracking(const std::vector<IpAddress>& vips);
 
 /// Text that removes the table, also if it is not there.
