@@ -148,8 +148,10 @@ void Group::move_if_better(BootTime now, Outbox& out) {
         const Peer* better = nullptr;
         for (const Peer& peer : cluster_.peers) {
             // A cause that peers may share counts only once they have looked after hearing of it:
-            // when the backends' primary changes, everybody is sick and nothing should move.
-            const bool looked = cluster_.urgent || peer.checked_mine >= cluster_.epoch;
+            // when the backends' primary changes, everybody is sick and nothing should move. Nor
+            // when it is over and a peer has seen that first: the leader looks once more.
+            const bool looked = cluster_.urgent ||
+                                (peer.checked_mine >= cluster_.epoch && peer.checked == peer.epoch);
             if (!looked || peer.demotion >= cluster_.demotion) continue;
             if (fitness(now, peer, false) != AskResult::accepted) continue;
             if (better == nullptr || rank_of(peer) < rank_of(*better)) better = &peer;
