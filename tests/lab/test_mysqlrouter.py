@@ -15,6 +15,12 @@ from hamrlab.supervised import SupervisedTest
 
 RW, RO = 6446, 6447
 
+_LISTEN = """
+import socket, sys
+s = socket.create_server(("", int(sys.argv[1])))
+while True: s.accept()
+"""
+
 
 class WithInnodbCluster(SupervisedTest):
     example = "mysqlrouter-innodb-cluster"
@@ -50,6 +56,21 @@ class WithInnodbCluster(SupervisedTest):
 
     def test_router_outlives_its_agent_and_not_a_clean_stop(self):
         self.check_adoption()
+
+    def test_port_taken_by_a_stranger_is_named(self):
+        taken = self.r1.spawn("stranger", [sys.executable, "-c", _LISTEN, RW])
+        self.wait_for(lambda: not self.refused(RW, self.r1.ipv4), "the stranger listens")
+        self.make_cluster().start()
+        self.wait_for(lambda: f":{RW}" in self.told("router1")
+                      and "in use" in self.told("router1"), "what is wrong is told", 20)
+        self.assertIn("in use", self.agent("router1").hamr("status").stdout)
+        self.wait_takes_over("router2")
+        self.assertTrue(self.who_serves())
+        self.assertTrue(taken.running)
+        taken.kill()
+        # By then its back-off may have grown.
+        self.agent("router1").hamr("reload")
+        self.wait_serving("router1")
 
     def test_primary_dies_then_all(self):
         leader, follower = self.start_example()

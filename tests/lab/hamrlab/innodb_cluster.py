@@ -53,7 +53,8 @@ class InnodbCluster:
         """From clean copies, whatever was before: quicker than to repair."""
         self.kill()
         for server in self.servers:
-            shutil.rmtree(server.datadir, ignore_errors=True)
+            if server.datadir.exists():
+                shutil.rmtree(server.datadir)
         return self.start()
 
     def kill(self):
