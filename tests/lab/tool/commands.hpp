@@ -15,5 +15,7 @@ int replay(Args args);
 int send_udp(Args args);
 int sql(Args args);
 int stalls(Args args);
+int serve(Args args);
+int load(Args args);
 
 }  // namespace labtool

@@ -32,6 +32,12 @@ constexpr const char* usage =
       queries without pause; prints the longest time without a successful one
   stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N]
       when that processor of this machine stood still, and for how long
+  serve --port N [--relay-from IP ... --relay-to IP:PORT]
+      answers what load asks; relays the connections that come from those addresses
+  load --to IP:PORT [--connections 1] [--question 100] [--answer 200] [--every-us 0]
+      [--per-connection N] [--warmup-ms 0] [--duration-ms N] [--grace-ms 0]
+      [--statement SQL --user U --password P]
+      asks on many connections, verifies each byte, counts every connection at the end
 )";
 
 struct Command {
@@ -44,6 +50,7 @@ constexpr std::array commands{
     Command{"arping", labtool::arping}, Command{"capture-frames", labtool::capture_frames},
     Command{"replay", labtool::replay}, Command{"send-udp", labtool::send_udp},
     Command{"sql", labtool::sql},       Command{"stalls", labtool::stalls},
+    Command{"serve", labtool::serve},   Command{"load", labtool::load},
 };
 
 }  // namespace
