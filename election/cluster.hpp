@@ -37,6 +37,13 @@ struct Peer {
     HealthEpoch checked;
 
     [[nodiscard]] const GroupEntry* entry(GroupId group) const;
+
+    /// What has been heard of it; who it is stands in the settings.
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(link, demotion, epoch, starting, drained, compatible, mismatch, checked_mine, entries,
+             epoch_heard_at, checked);
+    }
 };
 
 struct Cluster {
@@ -80,6 +87,14 @@ struct Cluster {
 
     /// Takes over what a used frame says of its sender (not its groups' meaning).
     void note(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
+
+    /// All but the settings and what follows from them. Each peer is archived in its place.
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(newest_sent, sent, demotion, epoch, urgent, health_reason, drained, resigned,
+             listen_until);
+        for (Peer& peer : peers) kept(peer);
+    }
 
   private:
     [[nodiscard]] bool compatible(const Frame& frame) const;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "base/bytes.hpp"
+#include "base/result.hpp"
 #include "election/actions.hpp"
 #include "election/cluster.hpp"
 #include "election/group.hpp"
 #include "election/settings.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -41,6 +45,16 @@ class Election {
     Election(Settings settings, BootId boot, BootTime now);
     Election(const Election&) = delete;
     Election& operator=(const Election&) = delete;
+
+    /// Everything that a life of the agent consists of, its boot id included, as bytes
+    /// (election/snapshot.hpp). Only when no action is left to carry out, and nothing must be sent
+    /// afterwards: this life goes on in whoever restores it.
+    [[nodiscard]] std::vector<std::byte> save() const;
+
+    /// Goes on where save() ended, as if nothing had happened but time. An error that says why not
+    /// (another version, a damaged snapshot, other settings) leaves only a new life; then nothing
+    /// of this one is used. Tick it at once. The gate is as it was: no action shuts it here.
+    static Result<std::unique_ptr<Election>> restore(Settings settings, Bytes saved, BootTime now);
 
     /// Whatever is due. Call it at next_wakeup() or earlier, as often as you like.
     void tick(BootTime now);
@@ -79,13 +93,31 @@ class Election {
         NodeId leader;     ///< who was asked
         Term term;         ///< in which term
         NodeId successor;  ///< once accepted
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(id, group, target, force, deadline, leader, term, successor);
+        }
     };
     /// The last request of a peer that this node has obeyed or refused.
     struct Obeyed {
         NodeId asker;
         BootId boot;
         Answer answer;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(asker, boot, answer);
+        }
     };
+
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(cluster_);
+        for (Group& group : groups_) kept(group);
+        kept(now_, holds_, next_send_, last_broadcast_, requests_, newest_request_, obeyed_,
+             answer_, answer_until_);
+    }
 
     Received take(BootTime now, const Frame& frame, int path);
     void use(BootTime now, Peer& peer, const Frame& frame, bool new_boot);

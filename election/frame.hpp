@@ -58,6 +58,12 @@ struct GroupEntry {
     /// A leader's: its address has been announced in this term.
     bool announced = false;
 
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(group, claim, term, seen, promised_to, promised_term, supports, released, successor,
+             forced, announced);
+    }
+
     friend bool operator==(const GroupEntry&, const GroupEntry&) = default;
 };
 
@@ -92,6 +98,11 @@ struct Answer {
     std::uint32_t id = 0;
     AskResult result = AskResult::accepted;
     NodeId target;  ///< who will lead, when accepted
+
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(asker, id, result, target);
+    }
 
     friend bool operator==(const Answer&, const Answer&) = default;
 };

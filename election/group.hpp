@@ -69,6 +69,19 @@ class Group {
     };
     [[nodiscard]] Known known(BootTime now) const;
 
+    /// All but the settings and what follows from them (docs/protocol.md, rules U). A member that
+    /// is not in this list is forgotten by an upgrade: `sim --relive` finds that.
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(phase_, told_state_, reason_, since_, starting_, starting_until_, told_, promise_,
+             seen_, released_, term_, waiting_, free_since_, leaderless_since_, free_,
+             freed_by_release_, last_leader_, last_leader_term_, led_since_, led_reason_,
+             last_leader_heard_, successor_, forced_, named_, hold_back_until_, handled_release_,
+             phase_since_, asked_from_, why_stand_, leases_, lease_until_, announced_, rival_,
+             rival_since_, rival_from_, rival_heard_, raised_at_, tolerated_, failback_to_,
+             failback_since_);
+    }
+
   private:
     enum class Phase : std::uint8_t { follower, asking, candidate, leader };
 
@@ -78,6 +91,11 @@ class Group {
         BootTime until = long_ago;
         /// The holder's newest frame renewed it; else it is kept, but not told.
         bool current = false;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(holder, term, until, current);
+        }
     };
     /// Somebody who asked while a promise ran: answered when it ends.
     struct Waiting {
@@ -85,6 +103,11 @@ class Group {
         BootTime until = long_ago;
         Duration lease{};   ///< what its frame asked for
         bool told = false;  ///< that this node supports it
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(node, until, lease, told);
+        }
     };
     struct Rank {
         std::uint32_t demotion;

@@ -51,6 +51,12 @@ class PeerLink {
     /// shout at its peer).
     [[nodiscard]] bool may_greet(BootTime now, Duration gap, bool fresh);
 
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(boot_, newest_, echoed_, last_heard_, last_greeted_, greeted_besides_, paths_,
+             any_path_, pending_, retired_);
+    }
+
   private:
     static constexpr int max_paths = 32;
     static constexpr std::size_t max_pending = 2;
@@ -65,12 +71,22 @@ class PeerLink {
         /// False when seen before or too old to tell.
         bool insert(std::uint64_t sequence);
         [[nodiscard]] bool contains(std::uint64_t sequence) const;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(top, bits);
+        }
     };
 
     struct Pending {
         BootId boot;
         Sequence newest;
         BootTime at;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(boot, newest, at);
+        }
     };
 
     Judgement judge_confirmed(BootTime now, const Frame& frame, int path);

@@ -16,6 +16,11 @@ class SentRing {
     struct Sent {
         BootTime at;
         Duration lease{};
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(at, lease);
+        }
     };
 
     void record(Sequence sequence, Sent sent) {
@@ -28,10 +33,20 @@ class SentRing {
         return slot.sent;
     }
 
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(slots_);
+    }
+
   private:
     struct Slot {
         Sequence sequence;
         Sent sent;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(sequence, sent);
+        }
     };
     std::array<Slot, 512> slots_{};
 };

@@ -15,6 +15,7 @@ void Counts::add(const Counts& other) {
     handovers += other.handovers;
     candidacies += other.candidacies;
     restarts += other.restarts;
+    upgrades += other.upgrades;
     announcements_again += other.announcements_again;
     failovers_accepted += other.failovers_accepted;
     failovers_refused += other.failovers_refused;
@@ -29,14 +30,14 @@ std::string Counts::text() const {
     std::snprintf(
         buffer, sizeof buffer,
         "%llu runs, %.1f simulated hours: %llu first elections, %llu takeovers, "
-        "%llu handovers, %llu candidacies, %llu starts, %llu announcements again, "
+        "%llu handovers, %llu candidacies, %llu starts, %llu upgrades, %llu announcements again, "
         "%llu failovers done and %llu refused, %llu frames sent; received: %llu used, "
         "%llu greeted, %llu late, %llu duplicate, %llu dropped; frame allowance used: "
         "%d %%",
         static_cast<unsigned long long>(runs), static_cast<double>(simulated_ms) / 3.6e6,
         static_cast<unsigned long long>(first_leads), static_cast<unsigned long long>(takeovers),
         static_cast<unsigned long long>(handovers), static_cast<unsigned long long>(candidacies),
-        static_cast<unsigned long long>(restarts),
+        static_cast<unsigned long long>(restarts), static_cast<unsigned long long>(upgrades),
         static_cast<unsigned long long>(announcements_again),
         static_cast<unsigned long long>(failovers_accepted),
         static_cast<unsigned long long>(failovers_refused),
@@ -54,6 +55,7 @@ std::string Counts::missing() const {
         {"handovers", handovers},
         {"candidacies", candidacies},
         {"restarts", restarts},
+        {"upgrades", upgrades},
         {"announcements again", announcements_again},
         {"accepted failovers", failovers_accepted},
         {"refused failovers", failovers_refused},
@@ -127,6 +129,7 @@ void Coverage::received(const World& world, const Host& host, const Frame& frame
 
 void Coverage::note(const World&, const std::string& text) {
     if (text.starts_with("start ")) ++counts.restarts;
+    if (text.starts_with("upgraded ")) ++counts.upgrades;
 }
 
 }  // namespace hamr::sim

@@ -20,6 +20,7 @@ struct Counts {
     std::uint64_t handovers = 0;
     std::uint64_t candidacies = 0;
     std::uint64_t restarts = 0;
+    std::uint64_t upgrades = 0;
     std::uint64_t announcements_again = 0;
     std::uint64_t failovers_accepted = 0;
     std::uint64_t failovers_refused = 0;

@@ -20,7 +20,11 @@ void Recorder::acted(const World&, const Host&, const election::Action& action) 
 }
 
 Faults::Faults(World& world, const RunOptions& options, Invariants& invariants)
-    : world_(world), options_(options), invariants_(invariants), prng_(options.seed ^ 0xfa0175ULL) {
+    : world_(world),
+      options_(options),
+      invariants_(invariants),
+      prng_(options.seed ^ 0xfa0175ULL),
+      upgrades_(options.seed ^ 0x5afe2ULL) {
     if (options.faults.replay > 0) world_.observe(recorder_);
 }
 
@@ -32,6 +36,7 @@ void Faults::begin() {
                      [this, h] { check_health(h); });
     }
     next();
+    if (options_.faults.upgrade > 0) next_upgrade();
 }
 
 void Faults::next() {
@@ -273,6 +278,26 @@ void Faults::amnesia() {
     }
 }
 
+void Faults::next_upgrade() {
+    const Duration gap{upgrades_.between(0, 8 * options_.mean_gap.count())};
+    if (world_.now() + gap / options_.faults.upgrade >= end_) return;
+    world_.after(gap / options_.faults.upgrade, [this] {
+        upgrade();
+        next_upgrade();
+    });
+}
+
+void Faults::upgrade() {
+    const std::size_t h = upgrades_.below(world_.hosts().size());
+    const Duration lease = options_.lease();
+    // Mostly within the lease, as the agent sees to it; but it may be held up at any time.
+    const Duration takes{upgrades_.chance(2, 3) ? upgrades_.between(0, lease.count() / 2)
+                                                : upgrades_.between(0, 4 * lease.count())};
+    const bool damaged = upgrades_.chance(1, 10);
+    world_.upgrade(h);
+    later(takes, [this, h, damaged] { world_.upgraded(h, damaged); });
+}
+
 void Faults::check_health(std::size_t h) {
     const Host& host = world_.host(h);
     if (host.running()) {
@@ -307,7 +332,7 @@ void Faults::heal() {
     for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
         world_.resume(h, prng_.chance(1, 2));
         if (world_.host(h).resigned) world_.crash(h);
-        world_.start(h);
+        world_.start(h);  // or goes on, when it was just being upgraded
         if (options_.heal_health) world_.demote(h, 0, false);
         if (!world_.host(h).drained || (can_lead && prng_.chance(1, 2))) continue;
         // One after the other: in none mode two that may lead all at once both do, for a moment.

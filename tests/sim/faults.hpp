@@ -51,6 +51,8 @@ class Faults {
     void replay();
     void sluggish();
     void amnesia();
+    void next_upgrade();
+    void upgrade();
     void isolate_for(std::size_t h, Duration time);
 
     void check_health(std::size_t h);
@@ -65,6 +67,7 @@ class Faults {
     Invariants& invariants_;
     Recorder recorder_;
     Prng prng_;
+    Prng upgrades_;  ///< of their own, see options.cpp
     RealTime end_{};
     bool healed_ = false;
 };

@@ -32,6 +32,7 @@ struct Arguments {
     bool trace = false;
     bool frames = false;
     bool twice = false;
+    int relive = 0;  ///< a second time, with lives that go on in other objects after so many events
     bool keep_going = false;
     bool need_coverage = false;
     int expect = 0;
@@ -40,7 +41,7 @@ struct Arguments {
 constexpr const char* usage =
     "usage: sim [--seed N | --seeds A..B | --regressions FILE] [--quiet] [--trace] [--frames]\n"
     "           [--mode majority|none] [--nodes N] [--rates LOW,HIGH] [--twice]\n"
-    "           [--keep-going] [--safety-only]\n"
+    "           [--keep-going] [--safety-only] [--upgrades yes|no] [--relive EVENTS]\n"
     "           [--need-coverage] [--expect CODE]\n";
 
 std::array<char, 256> last_words{};
@@ -91,7 +92,15 @@ bool set_value(Arguments& arguments, std::string_view option, const char* value)
         arguments.expect = static_cast<int>(number(value).value_or(1));
         return true;
     }
+    if (option == "--relive") {
+        arguments.relive = static_cast<int>(number(value).value_or(0));
+        return arguments.relive > 0;
+    }
     arguments.replay += " " + std::string(option) + " " + value;
+    if (option == "--upgrades") {
+        arguments.overrides.upgrades = std::string_view(value) != "no";
+        return true;
+    }
     if (option == "--mode") {
         arguments.overrides.mode =
             std::string_view(value) == "none" ? election::Mode::none : election::Mode::majority;
@@ -183,6 +192,14 @@ int run_seed(const Arguments& arguments, std::uint64_t seed, Counts& counts) {
             outcome.what = "the replay of a seed is another run";
         }
     }
+    if (!outcome.failed && arguments.relive > 0) {
+        RunOptions relived = options;
+        relived.relive = arguments.relive;
+        if (run(relived, {}).digest != outcome.digest) {
+            outcome.failed = Violation::Kind::harness;
+            outcome.what = "a life that goes on in another object is another life";
+        }
+    }
     if (!outcome.failed) return 0;
     if (arguments.keep_going) {
         std::printf("seed %llu FAILED: %s\n", static_cast<unsigned long long>(seed),
@@ -221,9 +238,10 @@ int run_regressions(const Arguments& common) {
     int lines = 0;
     for (std::string line; std::getline(in, line);) {
         std::istringstream words(line.substr(0, line.find('#')));
-        std::vector<std::string> all{"sim", "--quiet", "--seed"};
+        // Most are from before there were upgrades; a later one says "--upgrades yes".
+        std::vector<std::string> all{"sim", "--quiet", "--upgrades", "no", "--seed"};
         for (std::string word; words >> word;) all.push_back(word);
-        if (all.size() == 3) continue;
+        if (all.size() == 5) continue;
         std::vector<char*> argv;
         for (std::string& word : all) argv.push_back(word.data());
         const auto arguments = parse(static_cast<int>(argv.size()), argv.data());

@@ -106,7 +106,7 @@ std::vector<std::pair<const char*, int>> FaultMix::list() const {
             {"power_cut", power_cut}, {"demote", demote},   {"drain", drain},
             {"failover", failover},   {"resign", resign},   {"rate", rate},
             {"storm", storm},         {"replay", replay},   {"sluggish", sluggish},
-            {"amnesia", amnesia}};
+            {"amnesia", amnesia},     {"upgrade", upgrade}};
 }
 
 RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
@@ -140,6 +140,12 @@ RunOptions draw_options(std::uint64_t seed, const Overrides& overrides) {
     run.phase = run.timing.interval * intervals;
     run.mean_gap = run.lease() * prng.between(1, 10);
     run.heal_health = prng.chance(1, 2);
+    run.relive = overrides.relive;
+    // Of its own numbers, so that all else of a seed is what it was before there were upgrades.
+    Prng upgrades{seed ^ 0x06824deULL};
+    if (overrides.upgrades && upgrades.chance(2, 3)) {
+        run.faults.upgrade = static_cast<int>(upgrades.between(1, 4));
+    }
     return run;
 }
 

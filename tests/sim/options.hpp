@@ -21,6 +21,10 @@ struct Overrides {
     std::optional<std::pair<int, int>> rates;
     /// The run ends with the faults: nothing is asked of clocks that the protocol does not allow.
     bool safety_only = false;
+    /// False: the runs are those from before there were upgrades.
+    bool upgrades = true;
+    /// See WorldOptions.
+    int relive = 0;
 };
 
 /// How often each fault is drawn, relative to the others; 0: never in this run.
@@ -41,6 +45,7 @@ struct FaultMix {
     int replay = 0;    ///< recorded frames are sent again
     int amnesia = 0;   ///< all restart at once; or all but a leader, which is cut off
     int sluggish = 0;  ///< alarms ring late everywhere
+    int upgrade = 0;   ///< an agent goes on in a new program; drawn apart from the others
 
     [[nodiscard]] std::vector<std::pair<const char*, int>> list() const;
 };
@@ -68,6 +73,7 @@ struct RunOptions {
     Duration mean_gap{};  ///< between two of them
     FaultMix faults;
     bool safety_only = false;
+    int relive = 0;           ///< see WorldOptions
     bool heal_health = true;  ///< all are fit again when faults end
 
     [[nodiscard]] bool exclusive() const { return mode == election::Mode::majority || calm; }

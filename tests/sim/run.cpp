@@ -23,6 +23,7 @@ WorldOptions world_options(const RunOptions& run) {
     options.lead_latency_min = Duration{0};
     options.lead_latency_max = run.lead_latency;
     options.wire = run.wire;
+    options.relive = run.relive;
     return options;
 }
 

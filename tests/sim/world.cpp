@@ -73,6 +73,7 @@ void World::run_until(RealTime end) {
 void World::start(std::size_t h) {
     Host& host = hosts_[h];
     if (host.running()) return;
+    if (host.upgrading) return upgraded(h, false);
     ++host.life;
     host.paused = false;
     host.resigned = false;
@@ -81,6 +82,7 @@ void World::start(std::size_t h) {
     for (GroupView& group : host.groups) {
         group.leading = false;
         group.led = {};
+        group.announced = false;
     }
     note("start " + host.name);
     const election::BootId boot{prng_.next() | 1};
@@ -91,8 +93,9 @@ void World::start(std::size_t h) {
 
 void World::crash(std::size_t h) {
     Host& host = hosts_[h];
-    if (!host.running()) return;
+    if (!host.running() && !host.upgrading) return;
     note("crash " + host.name);
+    host.upgrading.reset();
     host.agent.reset();
     host.queued.clear();
     host.paused = false;
@@ -105,6 +108,47 @@ void World::power_cut(std::size_t h) {
     note("power cut " + host.name);
     for (GroupView& group : host.groups) group.gate = long_ago;
     host.clock.restart(now_, BootTime{Duration{prng_.between(1'000'000, 5'000'000'000)}});
+}
+
+void World::upgrade(std::size_t h) {
+    Host& host = hosts_[h];
+    if (!host.running() || host.paused || host.resigned) return;
+    note("upgrade " + host.name);
+    host.upgrading = host.agent->save();
+    host.agent.reset();
+    host.wake = end_of_time;
+}
+
+void World::upgraded(std::size_t h, bool damaged) {
+    Host& host = hosts_[h];
+    if (!host.upgrading) return;
+    std::vector<std::byte> saved = *std::exchange(host.upgrading, std::nullopt);
+    if (damaged) saved[prng_.below(saved.size())] ^= std::byte{1};
+    const BootTime now = host.clock.at(now_);
+    auto restored = Election::restore(host.settings, saved, now);
+    if (restored.has_value() == damaged) {
+        throw Violation(Violation::Kind::harness,
+                        damaged ? "a damaged snapshot is restored" : restored.error().message());
+    }
+    if (damaged) return start(h);
+    note("upgraded " + host.name);
+    host.agent = std::move(*restored);
+    // What the old program was about to hear from its own host, the new one brings about again.
+    for (std::size_t g = 0; g < host.groups.size(); ++g) {
+        if (host.groups[g].leading && !host.groups[g].announced) announce_later(h, g);
+    }
+    host.agent->tick(now);
+    carry_out(h);
+    enter(h, [drained = host.drained](Election& agent, BootTime at) { agent.drain(at, drained); });
+}
+
+void World::relive(std::size_t h) {
+    if (options_.relive == 0 || ++events_until_relived_ < options_.relive) return;
+    events_until_relived_ = 0;
+    Host& host = hosts_[h];
+    auto restored = Election::restore(host.settings, host.agent->save(), host.clock.at(now_));
+    if (!restored) throw Violation(Violation::Kind::harness, restored.error().message());
+    host.agent = std::move(*restored);
 }
 
 void World::pause(std::size_t h) {
@@ -167,6 +211,7 @@ void World::carry_out(std::size_t h) {
         for (Observer* observer : observers_) observer->acted(*this, hosts_[h], action);
     }
     for (Observer* observer : observers_) observer->settled(*this, hosts_[h], actions.size());
+    relive(h);
     schedule_wake(h);
 }
 
@@ -230,13 +275,21 @@ void World::lead(std::size_t h, const election::Lead& lead) {
     const std::size_t g = group_index(lead.group);
     hosts_[h].groups[g].leading = true;
     hosts_[h].groups[g].led = lead.term;
+    hosts_[h].groups[g].announced = false;
+    announce_later(h, g);
+}
+
+void World::announce_later(std::size_t h, std::size_t group) {
     const Duration takes{
         prng_.between(options_.lead_latency_min.count(), options_.lead_latency_max.count())};
-    after(takes, [this, h, g, life = hosts_[h].life, lead] {
+    const election::Term term = hosts_[h].groups[group].led;
+    after(takes, [this, h, group, life = hosts_[h].life, term] {
         if (hosts_[h].life != life) return;
-        enter(h, [this, h, g, lead](Election& agent, BootTime now) {
-            hosts_[h].groups[g].announced_at = now_;
-            agent.announced(now, lead.group, lead.term);
+        enter(h, [this, h, group, term](Election& agent, BootTime now) {
+            GroupView& view = hosts_[h].groups[group];
+            view.announced = view.announced || view.led == term;
+            view.announced_at = now_;
+            agent.announced(now, group_ids_[group], term);
         });
     });
 }

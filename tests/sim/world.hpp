@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -44,6 +45,7 @@ struct GroupView {
     std::uint64_t gate_life = 0;  ///< which life of the agent wrote it
     bool leading = false;         ///< between Lead and StepDown of the running agent
     election::Term led;           ///< the newest term led by the running agent
+    bool announced = false;       ///< the running agent has been told so, in that term
     RealTime announced_at{Duration{-1}};
 };
 
@@ -55,6 +57,8 @@ struct Host {
 
     std::unique_ptr<Election> agent;  ///< null: not running
     std::uint64_t life = 0;           ///< counts starts of the agent
+    /// Between two programs of one life: what the old one has left. Nobody runs then.
+    std::optional<std::vector<std::byte>> upgrading;
     bool paused = false;
     bool resigned = false;
     std::vector<GroupView> groups;
@@ -111,6 +115,9 @@ struct WorldOptions {
     bool watch_gates = false;
     /// Frames that wait for a stopped process, at most.
     std::size_t socket_frames = 64;
+    /// Every life goes on in another object after every so many events, 0: never. Nothing else may
+    /// come of that: the run is the same.
+    int relive = 0;
 };
 
 class World {
@@ -140,6 +147,11 @@ class World {
     // What happens to hosts. Calls that make no sense (pausing a dead agent) do nothing.
     void start(std::size_t h);
     void crash(std::size_t h);
+    /// The agent saves itself and is gone; upgraded() goes on with that, after a time in which
+    /// nobody runs.
+    void upgrade(std::size_t h);
+    /// A snapshot that is damaged meanwhile must be refused: then a new life begins.
+    void upgraded(std::size_t h, bool damaged);
     /// Unlike a crash it empties the kernel too, and the clock starts again.
     void power_cut(std::size_t h);
     void pause(std::size_t h);
@@ -179,7 +191,9 @@ class World {
     void watch_gate(std::size_t h, std::size_t group);
     void lead(std::size_t h, const election::Lead& lead);
     void schedule_wake(std::size_t h);
+    void announce_later(std::size_t h, std::size_t group);
     void wake(std::size_t h, std::uint64_t life, RealTime planned);
+    void relive(std::size_t h);
     void receive(std::size_t h, const FramePtr& frame, int path);
 
     WorldOptions options_;
@@ -191,6 +205,7 @@ class World {
     std::vector<std::string> group_names_;
     std::vector<election::GroupId> group_ids_;
     std::vector<Observer*> observers_;
+    int events_until_relived_ = 0;
 };
 
 }  // namespace hamr::sim

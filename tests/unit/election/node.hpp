@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -84,7 +85,8 @@ inline constexpr BootId own_boot{0xa001};
 class Node {
   public:
     explicit Node(Plan plan = {})
-        : plan_(std::move(plan)), election_(settings(plan_), own_boot, now) {
+        : plan_(std::move(plan)),
+          election_(std::make_unique<Election>(settings(plan_), own_boot, now)) {
         collect();
         tick();
     }
@@ -122,20 +124,20 @@ class Node {
     }
     Received hear(Puppet& from, int path = 0) { return hear(frame(from), path); }
     Received hear(const Frame& frame, int path = 0) {
-        const Received received = election_.receive(now, frame, path);
+        const Received received = election_->receive(now, frame, path);
         collect();
         return received;
     }
 
     void tick() {
-        election_.tick(now);
+        election_->tick(now);
         collect();
     }
     /// Time passes, every alarm rings.
     void run(Duration time) {
         const BootTime end = now + time;
         for (;;) {
-            const BootTime next = election_.next_wakeup();
+            const BootTime next = election_->next_wakeup();
             if (next > end) break;
             ASSERT_GT(next, now);
             now = next;
@@ -153,37 +155,52 @@ class Node {
     }
 
     void health(std::uint32_t demotion, bool urgent = false) {
-        election_.health(now, {demotion, now, urgent, "sick"});
+        election_->health(now, {demotion, now, urgent, "sick"});
         collect();
     }
     void checked_since(BootTime begun, std::uint32_t demotion = 0) {
-        election_.health(now, {demotion, begun, false, "sick"});
+        election_->health(now, {demotion, begun, false, "sick"});
         collect();
     }
     void drain(bool drained) {
-        election_.drain(now, drained);
+        election_->drain(now, drained);
         collect();
     }
     void resign() {
-        election_.resign(now);
+        election_->resign(now);
         collect();
     }
     void announced(Term term) {
-        election_.announced(now, group_id(group_name), term);
+        election_->announced(now, group_id(group_name), term);
         collect();
     }
     std::uint32_t failover(NodeId target, bool force = false) {
-        const auto request = election_.request_failover(now, group_id(group_name), target, force);
+        const auto request = election_->request_failover(now, group_id(group_name), target, force);
         collect();
         return request;
     }
 
-    [[nodiscard]] GroupStatus status() const { return election_.status(now).groups.front(); }
+    [[nodiscard]] std::vector<std::byte> save() const { return election_->save(); }
+    /// What becomes of `saved` under the settings of `plan`.
+    [[nodiscard]] Result<std::unique_ptr<Election>> restored(Bytes saved, const Plan& plan) const {
+        return Election::restore(settings(plan), saved, now);
+    }
+    /// The life goes on in another program, after `gap` in which nobody runs.
+    void upgrade(Duration gap) {
+        const std::vector<std::byte> saved = save();
+        now += gap;
+        auto next = restored(saved, plan_);
+        ASSERT_TRUE(next) << next.error().message();
+        election_ = std::move(*next);
+        tick();
+    }
+
+    [[nodiscard]] GroupStatus status() const { return election_->status(now).groups.front(); }
     [[nodiscard]] State state() const { return status().state; }
     [[nodiscard]] const Frame& newest() const { return sent.back().frame; }
     /// What the newest frame says of the group.
     [[nodiscard]] const GroupEntry& word() const { return newest().groups.front(); }
-    [[nodiscard]] BootTime next_wakeup() const { return election_.next_wakeup(); }
+    [[nodiscard]] BootTime next_wakeup() const { return election_->next_wakeup(); }
 
     template <class T>
     [[nodiscard]] std::vector<T> all() const {
@@ -249,14 +266,14 @@ class Node {
         return ids;
     }
     void collect() {
-        for (Action& action : election_.take_actions()) {
+        for (Action& action : election_->take_actions()) {
             if (const auto* send = std::get_if<Send>(&action)) sent.push_back(*send);
             actions.push_back(std::move(action));
         }
     }
 
     Plan plan_;
-    Election election_;
+    std::unique_ptr<Election> election_;
 };
 
 }  // namespace hamr::election::testing
