@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
+#include <utility>
 
 namespace hamr::router {
 
@@ -18,10 +19,13 @@ struct FamilyWords {
     const char* name;     // IPv4, IPv6
     const char* nfproto;  // ipv4, ipv6
     const char* vips;     // the set of VIPs
+    const char* resets;   // the set of ways to be reset
 };
 
-constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "vip4"};
-constexpr FamilyWords v6{Family::ipv6, "ip6", "IPv6", "ipv6", "vip6"};
+constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "vip4", "reset4"};
+constexpr FamilyWords v6{Family::ipv6, "ip6", "IPv6", "ipv6", "vip6", "reset6"};
+
+constexpr const char* opens = "tcp flags & (fin | syn | rst | ack) == syn";
 
 template <class Items, class Text>
 std::string join(const Items& items, Text text) {
@@ -35,14 +39,6 @@ std::string join(const Items& items, Text text) {
 
 std::string quoted(const std::string& interface) {
     return '"' + interface + '"';
-}
-
-/// The chain that leads to a backend: to_192_0_2_21_3306.
-std::string chain_of(const Endpoint& backend) {
-    std::string name = "to_" + backend.address.to_string() + "_" + std::to_string(backend.port);
-    std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == '.' || c == ':'; }, '_');
-    return name;
 }
 
 std::vector<IpAddress> of_family(const std::vector<IpAddress>& vips, Family family) {
@@ -59,19 +55,35 @@ std::vector<Endpoint> of_family(const std::vector<Endpoint>& backends, Family fa
     return found;
 }
 
+/// The type of this family's set of VIPs.
+std::string vips_type(const FamilyWords& words) {
+    return std::string("type ") + words.nfproto + "_addr";
+}
+
 /// The set of this family's VIPs.
 std::string set_of(const FamilyWords& words, const std::vector<IpAddress>& all) {
     auto vips = of_family(all, words.family);
     std::sort(vips.begin(), vips.end());
     vips.erase(std::unique(vips.begin(), vips.end()), vips.end());
-    return std::string("\tset ") + words.vips + " {\n\t\ttype " + words.nfproto +
-           "_addr\n\t\telements = { " +
-           join(vips, [](const IpAddress& a) { return a.to_string(); }) + " }\n\t}\n";
+    return std::string("\tset ") + words.vips + " {\n\t\t" + vips_type(words) +
+           "\n\t\telements = { " + join(vips, [](const IpAddress& a) { return a.to_string(); }) +
+           " }\n\t}\n";
 }
 
-constexpr const char* replace_table =
-    "add table inet hamr\n"
-    "delete table inet hamr\n"
+/// Packets of ours that are made to be answered, and that conntrack must not take for connections.
+std::string untracked_tickles(const FamilyWords& words) {
+    return std::string(words.ip) + " saddr @" + words.vips +
+           " tcp flags & (fin | syn | rst | ack) == ack tcp window " +
+           std::to_string(tickle_window) + " tcp sequence { " + std::to_string(tickle_sequence) +
+           ", " + std::to_string(tickle_sequence_far) + " } notrack";
+}
+
+std::string element(const Way& way) {
+    return way.from.address.to_string() + " . " + std::to_string(way.from.port) + " . " +
+           way.to.address.to_string() + " . " + std::to_string(way.to.port);
+}
+
+constexpr const char* table_begins =
     "table inet hamr {\n"
     "\tcomment \"made by hamrd, which removes it when it stops\"\n";
 
@@ -84,15 +96,16 @@ class Renderer {
     }
 
     Ruleset render() {
-        out_.text = replace_table;
+        clear();
+        out_.text += table_begins;
         sets();
+        apart();
         strays();
-        ways_out();
         routes();
         way_back();
         unserved();
         guard();
-        redirects();
+        output();
         line("}");
         return std::move(out_);
     }
@@ -115,14 +128,59 @@ class Renderer {
         return "{ " + join(ports, [](std::uint16_t port) { return std::to_string(port); }) + " }";
     }
 
+    /// Empties what is there but for the reset sets. Deleting the table would take them along.
+    void clear() {
+        line("add table inet hamr");
+        for (const FamilyWords& words : families_) {
+            const std::string set = std::string("set inet hamr ") + words.vips;
+            line("add " + set + " { " + vips_type(words) + "; }");
+            line("flush " + set);
+        }
+        line("flush table inet hamr");
+    }
+
     void sets() {
-        for (const FamilyWords& words : families_) out_.text += set_of(words, input_.vips);
+        for (const FamilyWords& words : families_) {
+            const std::string way = std::string(words.nfproto) + "_addr . inet_service";
+            out_.text += set_of(words, input_.vips);
+            line(std::string("\tset ") + words.resets + " {");
+            rule("type " + way + " . " + way);
+            rule("timeout " + std::to_string(reset_time.count()) + "s");
+            close();
+        }
+    }
+
+    /// What goes to a VIP that another host has, from here or through here. A SYN that passes is
+    /// not tracked: its entry would meet the flow's copy, which the other host sends.
+    void apart() {
+        const std::string elsewhere = " meta l4proto tcp fib daddr type != local ";
+        const std::string zone = "ct zone set " + std::to_string(apart_zone);
+        open("apart_out", "filter hook output priority raw");
+        for (const FamilyWords& words : families_) {
+            rule(std::string(words.ip) + " daddr @" + words.vips + elsewhere + zone);
+        }
+        close();
+        open("apart", "filter hook prerouting priority raw");
+        for (const FamilyWords& words : families_) {
+            rule(std::string(words.ip) + " saddr @" + words.vips +
+                 " meta l4proto tcp fib saddr type != local fib daddr type local " + zone);
+            rule(std::string(words.ip) + " daddr @" + words.vips + " " + opens +
+                 " fib daddr type != local notrack");
+        }
+        close();
     }
 
     void strays() {
         line("\tchain stray {");
-        rule("ct state invalid counter drop");
-        rule("ct state new tcp flags & (fin | syn | rst | ack) != syn counter drop");
+        rule("ct state established return");
+        rule("fib daddr type != local return");
+        rule(std::string("ct state new ") + opens + " return");
+        for (const FamilyWords& words : families_) {
+            const std::string ip = words.ip;
+            rule(ip + " saddr . tcp sport . " + ip + " daddr . tcp dport @" + words.resets +
+                 " counter reject with tcp reset");
+        }
+        rule("ct state invalid,new counter drop");
         close();
         open("strays", "filter hook prerouting priority mangle");
         for (const FamilyWords& words : families_) {
@@ -131,25 +189,8 @@ class Renderer {
         close();
     }
 
-    /// One chain per backend that some route leads to: targets for the rules that choose.
-    void ways_out() {
-        std::set<Endpoint> backends;
-        for (const RoutePlan& route : input_.routes) {
-            backends.insert(route.backends.begin(), route.backends.end());
-        }
-        for (const FamilyWords& words : families_) {
-            for (const Endpoint& backend : backends) {
-                if (backend.address.family() != words.family) continue;
-                line("\tchain " + chain_of(backend) + " {");
-                rule(std::string("meta l4proto tcp dnat ") + words.ip + " to " +
-                     backend.to_string());
-                close();
-            }
-        }
-    }
-
     void routes() {
-        open("routes", "nat hook prerouting priority dstnat - 10");
+        line("\tchain choose {");
         for (const FamilyWords& words : families_) {
             for (const RoutePlan& route : input_.routes) {
                 const auto backends = of_family(route.backends, words.family);
@@ -158,18 +199,27 @@ class Renderer {
                     continue;
                 }
                 rule(std::string(words.ip) + " daddr @" + words.vips + " tcp dport " +
-                     std::to_string(route.port) + " " + choice(backends));
+                     std::to_string(route.port) + " dnat " + words.ip + " " + choice(backends));
             }
         }
         close();
+        // Names of priorities are of one hook each: in the output hook dstnat is -100.
+        for (const auto& [chain, hook] : {std::pair("routes", "prerouting priority dstnat - 10"),
+                                          std::pair("own", "output priority -110")}) {
+            open(chain, std::string("nat hook ") + hook);
+            rule("meta l4proto tcp fib daddr type local jump choose");
+            close();
+        }
     }
 
     static std::string choice(const std::vector<Endpoint>& backends) {
-        if (backends.size() == 1) return "goto " + chain_of(backends[0]);
-        std::string text = "numgen inc mod " + std::to_string(backends.size()) + " vmap { ";
+        if (backends.size() == 1) return "to " + backends[0].to_string();
+        std::string text =
+            "addr . port to numgen inc mod " + std::to_string(backends.size()) + " map { ";
         std::size_t turn = 0;
         text += join(backends, [&](const Endpoint& backend) {
-            return std::to_string(turn++) + " : goto " + chain_of(backend);
+            return std::to_string(turn++) + " : " + backend.address.to_string() + " . " +
+                   std::to_string(backend.port);
         });
         return text + " }";
     }
@@ -186,18 +236,25 @@ class Renderer {
     /// One rule per port: nft 1.0.6 prints a set of `ct original proto-dst` as something that it
     /// cannot read again.
     void way_back() {
-        open("way_back", "nat hook postrouting priority srcnat - 10");
+        line("\tchain as_vip {");
         std::set<std::uint16_t> ports;
         for (const RoutePlan& route : input_.routes) ports.insert(route.port);
         for (const FamilyWords& words : families_) {
             const std::string original = std::string("ct original ") + words.ip + " daddr";
             for (const std::uint16_t port : ports) {
-                rule("meta l4proto tcp ct status dnat " + original + " @" + words.vips +
+                rule("meta l4proto tcp " + original + " @" + words.vips +
                      " ct original proto-dst " + std::to_string(port) + " snat " + words.ip +
                      " to " + original);
             }
         }
         close();
+        // In the input hook srcnat is 100.
+        for (const auto& [chain, hook] : {std::pair("way_back", "postrouting priority srcnat - 10"),
+                                          std::pair("way_in", "input priority 90")}) {
+            open(chain, std::string("nat hook ") + hook);
+            rule("ct status dnat jump as_vip");
+            close();
+        }
     }
 
     void unserved() {
@@ -213,6 +270,9 @@ class Renderer {
         if (input_.guard_v4.empty() && input_.guard_v6.empty()) return;
         open("guard", "filter hook forward priority filter - 10");
         rule("ct status dnat accept");
+        for (const FamilyWords& words : families_) {
+            rule(std::string(words.ip) + " daddr @" + words.vips + " accept");
+        }
         for (const FamilyWords& words : {v4, v6}) {
             const auto& links = words.family == Family::ipv4 ? input_.guard_v4 : input_.guard_v6;
             if (links.empty()) continue;
@@ -223,7 +283,10 @@ class Renderer {
         close();
     }
 
-    void redirects() {
+    void output() {
+        open("untracked", "filter hook output priority raw");
+        for (const FamilyWords& words : families_) rule(untracked_tickles(words));
+        close();
         const bool has_v6 = !families_.empty() && families_.back().family == Family::ipv6;
         if (!has_v6 || input_.no_redirects.empty()) return;
         open("redirects", "filter hook output priority filter");
@@ -250,20 +313,33 @@ std::string render_tracking(const std::vector<IpAddress>& vips) {
     std::string tracked;
     for (const FamilyWords& words : {v4, v6}) {
         if (of_family(vips, words.family).empty()) continue;
-        const std::string ip = std::string("\t\t") + words.ip;
         sets += set_of(words, vips);
-        untracked += ip + " saddr @" + words.vips +
-                     " tcp flags & (fin | syn | rst | ack) == ack tcp window " +
-                     std::to_string(tickle_window) + " tcp sequence { " +
-                     std::to_string(tickle_sequence) + ", " + std::to_string(tickle_sequence_far) +
-                     " } notrack\n";
-        tracked += ip + " daddr @" + words.vips + " meta l4proto tcp ct state new counter\n";
+        untracked += "\t\t" + untracked_tickles(words) + "\n";
+        tracked += std::string("\t\t") + words.ip + " daddr @" + words.vips +
+                   " meta l4proto tcp ct state new counter\n";
     }
-    return replace_table + sets +
+    return render_removal() + table_begins + sets +
            "\tchain untracked {\n\t\ttype filter hook output priority raw; policy accept;\n" +
            untracked + "\t}\n" +
            "\tchain tracked {\n\t\ttype filter hook input priority filter - 10; policy accept;\n" +
            tracked + "\t}\n}\n";
+}
+
+std::vector<std::string> render_resets(const std::vector<Way>& ways) {
+    std::vector<std::string> texts;
+    for (const FamilyWords& words : {v4, v6}) {
+        std::size_t elements = 0;
+        for (const Way& way : ways) {
+            if (way.from.address.family() != words.family) continue;
+            if (way.to.address.family() != words.family) continue;
+            if (elements % resets_per_text == 0) texts.emplace_back();
+            // Lines, not one long list: the parser's time grows faster than a list's length.
+            texts.back() += std::string("add element inet hamr ") + words.resets + " { " +
+                            element(way) + " }\n";
+            ++elements;
+        }
+    }
+    return texts;
 }
 
 std::string render_removal() {

@@ -4,28 +4,51 @@
 #include "base/net/address.hpp"
 #include "router/backends.hpp"
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 // The nftables ruleset that makes the kernel route: text for `nft -f -`, one transaction that
-// replaces the whole table `inet hamr`. Established flows live in conntrack, so that replacing the
-// table moves new connections only. Needs nft 1.0.6 or newer. Pure.
+// replaces every rule of the table `inet hamr`. Established flows live in conntrack, so that
+// replacing rules moves new connections only. Needs nft 1.0.6 or newer, and a kernel with
+// connection tracking zones. Pure.
 //
-// What the table does for a packet to VIP:port of a route
-//   prerouting, before NAT    a TCP packet for a VIP that belongs to no flow and is no SYN is
-//                             dropped, never delivered: a new leader may not know its flow yet
-//   prerouting, NAT           a new connection goes to one backend, or to several by turns
+// The same rules stand on every router host. Which of them speak depends on whether the VIP is on
+// the host (`fib daddr type local`), so that nothing is loaded at the moment of a handover.
+//
+// On the host that has the VIP
+//   prerouting, before NAT    a TCP packet for the VIP that belongs to no flow and is no SYN is
+//                             dropped, never delivered: a new leader may not know its flow yet. One
+//                             of a flow in a `reset` set is answered with a TCP reset
+//   prerouting, output, NAT   a new connection goes to one backend, or to several by turns; this
+//                             host's own clients are served as others are
+//   postrouting, input, NAT   those flows, and no others, get the VIP as their source, also when
+//                             the backend is on this host
+//   input                     what is left had no backend: a TCP reset, at once
+// On the others
+//   prerouting                what comes for the VIP and is part of no translated flow passes on as
+//                             it is, to the host that has the VIP now; SYNs leave no trace
+//   output, prerouting        what this host itself says to the VIP and hears from it is tracked in
+//                             a zone of its own (`apart_zone`): its clients, and its backend, whose
+//                             flows another host translates. In the common zone these entries would
+//                             stand in the way of those flows' copies, and later find them
+// On all
 //   forward                   on links where forwarding was off before (the guard), nothing else
 //                             is forwarded
-//   postrouting, NAT          those flows, and no others, get the VIP as their source
-//   input                     what is left had no backend: a TCP reset, at once
-//   output                    no ICMPv6 redirects towards the links of the VIPs
+//   output                    our tickles (tickle_packet.hpp) are in nobody's conntrack; no ICMPv6
+//                             redirects leave towards the links of the VIPs
 // Its NAT chains come before other tables' NAT; other tables' filters are left alone.
 
 namespace hamr::router {
 
 /// The name by which leftovers are recognised; nothing else may use it.
 inline constexpr const char* table_name = "hamr";
+
+/// Entries of conntrack in this zone are never flows: they are this host's own half of connections
+/// that another host translates.
+inline constexpr std::uint16_t apart_zone = 8112;
 
 struct RulesetInput {
     std::vector<IpAddress> vips;
@@ -45,8 +68,30 @@ struct Ruleset {
 };
 
 /// The table for this input. Without VIPs or routes: the text that removes it. The same input gives
-/// the same text, so that comparing texts tells whether anything is to be done.
+/// the same text, so that comparing texts tells whether anything is to be done. Loading it keeps
+/// the elements of the reset sets: they are of use for seconds after the roles have changed.
 [[nodiscard]] Ruleset render(const RulesetInput& input);
+
+/// The two ways of a flow: from the client to the VIP, and from the backend to the VIP with the
+/// port that the backend sees.
+struct Way {
+    Endpoint from;
+    Endpoint to;
+
+    friend bool operator==(const Way&, const Way&) = default;
+};
+
+/// How long a way is reset after it was named, by the kernel's count: two tickles and some delay.
+inline constexpr std::chrono::seconds reset_time{5};
+
+/// Texts for `nft -f -` that make the kernel answer what comes along these ways, while it belongs
+/// to no flow, with a TCP reset; for `reset_time`. To be loaded before the entries are deleted and
+/// their ends tickled, one text after the other: each is a transaction of at most
+/// `resets_per_text` elements (20 ms or so), and needs the table to stand. A way may be named
+/// again: its time is not extended. Ways of two families, or of a family without VIPs, are left out
+/// by the first rule and refused by the kernel by the second.
+[[nodiscard]] std::vector<std::string> render_resets(const std::vector<Way>& ways);
+inline constexpr std::size_t resets_per_text = 4000;
 
 /// For a router that ends the connections itself (a supervised one): the table only makes the
 /// kernel follow the connections to these addresses, and keeps our tickles (tickle_packet.hpp) out
