@@ -7,8 +7,10 @@
 #include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/warnings.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <variant>
@@ -36,19 +38,33 @@ void fill_passwords(config::Config& config) {
     }
 }
 
-/// A directory of files (HAProxy takes one) is left to the router itself.
+/// The file, or those of a directory as HAProxy takes them: *.cfg, in the order of their names.
+std::vector<std::string> files_of(const std::string& path) {
+    std::error_code error;
+    std::vector<std::string> files;
+    if (!std::filesystem::is_directory(path, error)) return {path};
+    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+        if (entry.path().extension() == ".cfg") files.push_back(entry.path().string());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
 std::string read_text(const std::string& path, std::vector<control::Warning>& warnings) {
     if (path.empty()) return {};
-    std::ifstream in(path, std::ios::binary);
     std::string text;
-    if (in) text.assign(std::istreambuf_iterator<char>(in), {});
-    if (!in && text.empty()) {
-        warnings.push_back(
-            {"the router's configuration " + path + " cannot be read: " + std::strerror(errno),
-             "correct router.config in hamr.yaml, or the file's permissions, and "
-             "restart hamrd"});
+    for (const std::string& file : files_of(path)) {
+        std::ifstream in(file, std::ios::binary);
+        if (in) text.append(std::istreambuf_iterator<char>(in), {}).append("\n");
+        if (!in) {
+            warnings.push_back(
+                {"the router's configuration " + file + " cannot be read: " + std::strerror(errno),
+                 "correct router.config in hamr.yaml, or the file's permissions, and restart "
+                 "hamrd"});
+        }
+        if (text.size() > longest_file) return {};
     }
-    return text.size() > longest_file ? std::string() : text;
+    return text;
 }
 
 }  // namespace
