@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <spdlog/spdlog.h>
@@ -116,20 +117,33 @@ void SupervisedService::resume() {
 
 bool SupervisedService::settle_finish() {
     const RunState state = supervisor_->status().state;
-    if (state == RunState::finishing && !plan_.ends_when_finished && connections() == 0) {
+    // Where nothing can be counted the deadline decides.
+    const bool counts = !plan_.ends_when_finished && !ports().empty();
+    if (state == RunState::finishing && counts && connections() == 0) {
         supervisor_->stop([] {});
     }
     return state == RunState::off;
 }
 
-std::uint64_t SupervisedService::connections() const {
+std::vector<std::uint16_t> SupervisedService::ports() const {
     std::vector<std::uint16_t> ports;
     for (const router::Listener& listener : plan_.listeners) {
         if (listener.protocol != router::Listener::Protocol::http) {
             ports.push_back(listener.address.port);
         }
     }
-    return ports.empty() ? 0 : router_io::count_connections(ports).value_or(0);
+    for (const config::HealthCheck& check : config_.health) {
+        if (const auto* mysql = std::get_if<health::MysqlProbe>(&check.spec.probe)) {
+            ports.push_back(mysql->target.port);
+        } else if (const auto* tcp = std::get_if<health::TcpProbe>(&check.spec.probe)) {
+            ports.push_back(tcp->target.port);
+        }
+    }
+    return ports;
+}
+
+std::uint64_t SupervisedService::connections() const {
+    return router_io::count_connections(ports()).value_or(0);
 }
 
 void SupervisedService::reload(std::function<void(Result<>)> done) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -45,7 +46,7 @@ class SupervisedService {
     /// While it finishes: ends it once its connections are gone, where it does not end by itself.
     /// True when it does not run any more.
     bool settle_finish();
-    /// Client connections of its listeners, on this host.
+    /// Client connections with its ports, on this host; 0 when its ports are not known.
     [[nodiscard]] std::uint64_t connections() const;
     /// Every check is up.
     void serves() { supervisor_->serves(); }
@@ -59,6 +60,8 @@ class SupervisedService {
 
   private:
     void obey();
+    /// Where clients come in: what its configuration says, and what the checks ask.
+    [[nodiscard]] std::vector<std::uint16_t> ports() const;
     void changed(const router_io::SupervisorStatus& status);
     void tell();
     [[nodiscard]] health::Source opinion(const router_io::SupervisorStatus& status) const;
