@@ -91,8 +91,8 @@ TEST(Resets, each_way_is_an_element_of_its_familys_set) {
     EXPECT_THAT(
         render_resets(ways),
         ElementsAre(
-            "add element inet hamr reset4 { 192.0.2.50 . 40000 . 192.0.2.100 . 6446 }\n"
-            "add element inet hamr reset4 { 198.51.100.21 . 3306 . 192.0.2.100 . 40000 }\n",
+            "add element inet hamr reset4 { 192.0.2.50 . 40000 . 192.0.2.100 . 6446, "
+            "198.51.100.21 . 3306 . 192.0.2.100 . 40000 }\n",
             "add element inet hamr reset6 { 2001:db8::50 . 40000 . 2001:db8::100 . 6446 }\n"));
 }
 
@@ -106,11 +106,15 @@ TEST(Resets, many_come_in_several_texts) {
     std::vector<Way> ways(2 * resets_per_text + 1, way("192.0.2.50:1", "192.0.2.100:6446"));
     const auto texts = render_resets(ways);
     ASSERT_THAT(texts, SizeIs(3));
-    const auto lines = [](const std::string& text) {
-        return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    const auto count = [](const std::string& text, char what) {
+        return static_cast<std::size_t>(std::count(text.begin(), text.end(), what));
     };
-    EXPECT_EQ(lines(texts[0]), resets_per_text);
-    EXPECT_EQ(lines(texts[2]), 1);
+    for (const std::string& text : texts) {
+        EXPECT_EQ(count(text, '{'), count(text, '}'));
+        EXPECT_EQ(count(text, '\n'), count(text, '}'));
+    }
+    EXPECT_EQ(count(texts[0], ',') + count(texts[0], '{'), resets_per_text);
+    EXPECT_EQ(count(texts[2], ',') + count(texts[2], '{'), 1);
 }
 
 }  // namespace
