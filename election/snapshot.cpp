@@ -152,6 +152,7 @@ Result<std::unique_ptr<Election>> Election::restore(Settings settings, Bytes sav
         Cluster& cluster = election->cluster_;
         if (!cluster.majority()) cluster.listen_until = now + cluster.lease();
         election->now_ = now;
+        election->next_send_ = std::min(election->next_send_, now);  // it tells of itself at once
     }
     return election;
 }
