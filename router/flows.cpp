@@ -9,6 +9,8 @@
 
 namespace hamr::router {
 
+// Translations and what replicas need are in flow_replicas.cpp.
+
 bool is_open(TcpState state) {
     return state == TcpState::established || state == TcpState::fin_wait ||
            state == TcpState::close_wait;
@@ -17,7 +19,7 @@ bool is_open(TcpState state) {
 namespace {
 
 constexpr std::size_t most_vips = 65'535;
-constexpr std::size_t most_nodes = 255;
+constexpr std::size_t most_nodes = 254;
 
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
     std::uint64_t z = (a ^ b) + 0x9e3779b97f4a7c15ULL;
@@ -42,10 +44,13 @@ std::size_t FlowTable::Hash::operator()(const Key& key) const noexcept {
 
 FlowTable::FlowTable(Config config)
     : leads_(config.groups.size(), false),
+      settled_(config.groups.size(), false),
       limit_(config.limit),
+      replicas_(config.replicas),
+      former_(config.nodes),
       entries_(0, Hash{config.seed}),
-      counts_(config.nodes, 0),
-      rounds_(config.nodes, 0),
+      counts_(config.nodes + 1, 0),
+      rounds_(config.nodes + 1, 0),
       gone_in_dump_(0, Hash{config.seed}) {
     for (std::size_t group = 0; group < config.groups.size(); ++group) {
         for (const IpAddress& address : config.groups[group]) vips_.push_back({address, group});
@@ -107,13 +112,16 @@ FlowTable::Entry* FlowTable::put(const Key& key, std::size_t owner) {
     return &entry;
 }
 
-/// Whether that changed anything.
+/// Whether that changed anything but how long the kernel would wait.
 bool FlowTable::set(Entry& entry, const Flow& flow) {
-    const bool same_way = flow.translation
-                              ? entry.translation && *entry.translation == *flow.translation
-                              : !entry.translation;
+    bool same_way = !entry.translation && !flow.translation;
+    if (entry.translation && flow.translation) {
+        entry.translation->timeout_s = flow.translation->timeout_s;
+        same_way = *entry.translation == *flow.translation;
+    }
     if (entry.state == flow.state && same_way) return false;
     entry.state = flow.state;
+    if (same_way) return true;
     entry.translation.reset();
     if (flow.translation) entry.translation = std::make_unique<Translation>(*flow.translation);
     return true;
@@ -133,8 +141,10 @@ void FlowTable::release(const Key& key, Entry& entry) {
 }
 
 void FlowTable::drop(Entries::iterator found) {
+    const Entry& entry = found->second;
     release(found->first, found->second);
-    if (!found->second.over && !found->second.lost) --counts_[found->second.owner];
+    if (!entry.over && !entry.lost) --counts_[entry.owner];
+    if (entry.installed && entry.owner != self) work_.push_back(found->first);
     entries_.erase(found);
 }
 
@@ -157,6 +167,10 @@ void FlowTable::local(const Flow& flow, Heard heard) {
     }
     const auto key = key_of(flow.id);
     if (!key) return;
+    if (replicas_ && !leads_vip(*key)) {
+        if (heard == Heard::dumped) look_at_replica(*key, flow);
+        return;
+    }
     if (heard == Heard::dumped) {
         // The dump may be older than an event that has been heard meanwhile.
         if (gone_in_dump_.contains(*key)) return;
@@ -172,6 +186,7 @@ void FlowTable::local(const Flow& flow, Heard heard) {
     Entry* entry = put(*key, self);
     if (entry == nullptr) return;
     entry->round = rounds_[self];
+    entry->installed = replicas_;
     if (entry->lost) {
         entry->lost = false;
         ++counts_[self];
@@ -204,6 +219,8 @@ void FlowTable::sweep(std::size_t node) {
     for (auto at = entries_.begin(); at != entries_.end();) {
         const auto found = at++;
         if (found->second.owner != node || found->second.round == rounds_[node]) continue;
+        // A dump says nothing of what the kernel has not been told yet.
+        if (found->second.queued && node == self) continue;
         if (node == self) {
             lose_or_drop(found);
         } else {
@@ -223,6 +240,7 @@ bool FlowTable::add(std::size_t node, const Flow& flow) {
     HAMR_ASSERT(node != self);
     const auto key = key_of(flow.id);
     if (!key || !is_open(flow.state)) return false;
+    if (replicas_ && flow.translation) return add_replica(node, *key, flow);
     const auto before = entries_.find(*key);
     const bool known = before != entries_.end();
     // An own flow that is over may have begun anew elsewhere.
@@ -248,7 +266,7 @@ void FlowTable::remove(std::size_t node, const FlowId& id) {
 
 void FlowTable::end(std::size_t node) {
     HAMR_ASSERT(node != self);
-    sweep(node);
+    if (!replicas_) sweep(node);
 }
 
 void FlowTable::forget(std::size_t node) {
@@ -258,6 +276,7 @@ void FlowTable::forget(std::size_t node) {
 }
 
 void FlowTable::taken(std::size_t node, const std::vector<IpAddress>& vips) {
+    if (replicas_) return taken_replicas(node, vips);
     const auto named = [&](const Key& key) {
         return std::find(vips.begin(), vips.end(), vips_[key.vip].address) != vips.end();
     };
@@ -278,10 +297,6 @@ void FlowTable::taken(std::size_t node, const std::vector<IpAddress>& vips) {
 }
 
 // Leadership --------------------------------------------------------------------------------------
-
-void FlowTable::lead(std::size_t group, bool leads) {
-    leads_.at(group) = leads;
-}
 
 bool FlowTable::is_foreign(const Key& key, const Entry& entry, std::size_t group) const {
     return (entry.owner != self || entry.lost) && vips_[key.vip].group == group;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,14 @@
 // Lost      An own flow that ends while this node does not lead its address ends in silence: the
 //           gate lets no packet of it out. It is kept, and peers go on knowing it, until its client
 //           has been reset by whoever leads next; by this node too, should that be the one.
-// Limits    `limit` flows, own and others' together; some 80 bytes each (a translation: 60 more).
+// Replicas  With `replicas` (the embedded router) what others own is to be in this host's kernel,
+//           too: take_kernel_work() says what is to be done for that. This host's kernel then has
+//           own flows only of what this node leads. Whoever begins to lead owns all that it knows,
+//           at once; what has no translation stays foreign. Whoever leads no more owns nothing: its
+//           entries stay in its kernel until taken() names what of them the new leader has.
+//           A snapshot's end takes nothing away, taken() does: a leader that has just started says
+//           it once it has read its kernel's table.
+// Limits    `limit` flows, own and others' together; some 80 bytes each (a translation: 80 more).
 //           Only TCP, only the addresses given.
 // Threading none: a value.
 
@@ -89,6 +97,16 @@ enum class Heard : std::uint8_t {
     dumped,   ///< between begin_dump() and end_dump()
 };
 
+/// What this host's kernel is to be told of one flow.
+struct KernelWork {
+    FlowId id;
+    std::optional<Flow> flow{};  ///< with a translation; nothing: it is to be deleted
+    bool known = false;          ///< the kernel has it by all that is known: another state
+    bool own = false;            ///< as this node's own: what the kernel has already is right
+
+    friend bool operator==(const KernelWork&, const KernelWork&) = default;
+};
+
 struct FlowChanges {
     std::vector<FlowId> removed;
     std::vector<Flow> added;  ///< or changed
@@ -105,6 +123,7 @@ class FlowTable {
         std::size_t nodes = 1;
         std::uint64_t seed = 0;
         std::size_t limit = 200'000;
+        bool replicas = false;  ///< others' flows are to be in this host's kernel
     };
     static constexpr std::size_t self = 0;
 
@@ -125,7 +144,9 @@ class FlowTable {
     /// Nothing of this peer is known any more.
     void forget(std::size_t node);
     /// `node` leads these addresses and has reset all others' clients: others' flows are over, and
-    /// own ones are not told any more, unless this node leads the address itself.
+    /// own ones are not told any more, unless this node leads the address itself. With replicas:
+    /// what its newest snapshot, and changes since, do not name is to go from this kernel; a dump
+    /// from now on finds what else does.
     void taken(std::size_t node, const std::vector<IpAddress>& vips);
 
     // Leadership.
@@ -135,6 +156,15 @@ class FlowTable {
     [[nodiscard]] std::vector<FlowId> foreign(std::size_t group) const;
     /// Their clients have been reset, as far as they can be: they are forgotten.
     void drop_foreign(std::size_t group);
+
+    // What this host's kernel is to have: replicas.
+    /// The first of what is to be done, in order; each once.
+    [[nodiscard]] std::vector<KernelWork> take_kernel_work(std::size_t most);
+    [[nodiscard]] std::size_t kernel_work() const { return work_.size(); }
+    /// The kernel refused: a client whose flow this was is to be reset at a takeover.
+    void not_installed(const FlowId& id);
+    /// All that others own is to be told to the kernel again: its time-outs run.
+    void refresh_replicas();
 
     // What peers are to know.
     [[nodiscard]] FlowChanges take_changes();
@@ -147,6 +177,8 @@ class FlowTable {
 
     /// How many flows a node has; lost ones are not among them.
     [[nodiscard]] std::size_t count(std::size_t node) const { return counts_.at(node); }
+    /// Flows of others that this host's kernel has, or is about to.
+    [[nodiscard]] std::size_t installed() const;
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// Flows that did not fit.
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
@@ -171,10 +203,12 @@ class FlowTable {
         std::uint32_t round = 0;  ///< the owner's newest dump or snapshot that named it
         std::uint8_t owner = 0;
         TcpState state = TcpState::none;
-        bool dirty : 1 = false;  ///< stands in dirty_
-        bool told : 1 = false;   ///< peers may know of it
-        bool over : 1 = false;   ///< another node took over and reset its client
-        bool lost : 1 = false;   ///< an own one that ended in silence
+        bool dirty : 1 = false;      ///< stands in dirty_
+        bool told : 1 = false;       ///< peers may know of it
+        bool over : 1 = false;       ///< another node took over and reset its client
+        bool lost : 1 = false;       ///< an own one that ended in silence
+        bool queued : 1 = false;     ///< stands in work_
+        bool installed : 1 = false;  ///< this kernel has it
         std::unique_ptr<Translation> translation{};
     };
     struct Vip {
@@ -189,6 +223,11 @@ class FlowTable {
     [[nodiscard]] bool leads_vip(const Key& key) const { return leads_[vips_[key.vip].group]; }
     Entry* put(const Key& key, std::size_t owner);
     static bool set(Entry& entry, const Flow& flow);
+    void adopt(Entry& entry, std::size_t owner);
+    void queue(const Key& key, Entry& entry);
+    bool add_replica(std::size_t node, const Key& key, const Flow& flow);
+    void look_at_replica(const Key& key, const Flow& flow);
+    void taken_replicas(std::size_t node, const std::vector<IpAddress>& vips);
     void touch(const Key& key, Entry& entry);
     void drop(Entries::iterator found);
     void lose_or_drop(Entries::iterator found);
@@ -198,12 +237,16 @@ class FlowTable {
 
     std::vector<Vip> vips_;
     std::vector<bool> leads_;
+    std::vector<bool> settled_;  // by group: its leader has named all its flows
     std::size_t limit_;
+    bool replicas_;
+    std::size_t former_;  // the owner of what this node owned when it led
     Entries entries_;
     std::vector<std::size_t> counts_;
     std::vector<std::uint32_t> rounds_;
     std::vector<Key> dirty_;
     std::vector<Key> removed_;
+    std::deque<Key> work_;
     bool dumping_ = false;
     std::unordered_set<Key, Hash> gone_in_dump_;
     std::uint64_t refused_ = 0;

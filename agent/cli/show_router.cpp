@@ -100,6 +100,24 @@ std::string show_router(const RouterStatus& router, WallTime now, const Paint& p
     return router.backends.empty() ? text : text + show_backends(router.backends, paint);
 }
 
+std::string show_flows(const FlowsStatus& flows, const Paint& paint) {
+    std::string words = std::to_string(flows.own) + " here";
+    if (flows.replicas > 0) words += ", " + std::to_string(flows.replicas) + " held for others";
+    bool bad = flows.refused > 0;
+    for (const FlowStreamStatus& stream : flows.streams) {
+        if (stream.state != "synced") {
+            words += ", " + printable(stream.peer) + " does not have them (" +
+                     printable(stream.state) + ")";
+            bad = bad || flows.own > 0;
+        } else if (flows.own > 0) {
+            words += ", " + printable(stream.peer) + " has them " +
+                     show_ms(std::max(stream.lag_ms, stream.delay_ms)) + " later";
+        }
+    }
+    if (flows.refused > 0) words += ", " + std::to_string(flows.refused) + " refused";
+    return line("flows", bad ? paint(Tone::warn, words) : words);
+}
+
 std::string show_checks(const std::vector<CheckStatus>& checks, WallTime now, const Paint& paint) {
     if (checks.empty()) return {};
     // Most checks are called after their kind.

@@ -43,6 +43,22 @@ json::value to_value(const ProcessStatus& process) {
                         {"adopted", process.adopted}};
 }
 
+json::value to_value(const FlowsStatus& flows) {
+    json::array streams;
+    for (const FlowStreamStatus& stream : flows.streams) {
+        streams.push_back(json::object{{"peer", stream.peer},
+                                       {"state", stream.state},
+                                       {"lag_ms", milliseconds(stream.lag_ms)},
+                                       {"delay_ms", milliseconds(stream.delay_ms)},
+                                       {"resyncs", stream.resyncs}});
+    }
+    return json::object{{"own", flows.own},
+                        {"replicas", flows.replicas},
+                        {"streams", std::move(streams)},
+                        {"missed", flows.missed},
+                        {"refused", flows.refused}};
+}
+
 json::value to_value(const RouterStatus& router) {
     json::array backends;
     for (const BackendStatus& backend : router.backends) {
@@ -175,6 +191,32 @@ RouterStatus read_router(const json::value& value, std::string& error) {
     return router;
 }
 
+/// A time in milliseconds that is left out when it is not known.
+double read_ms(const Reader& reader, std::string_view key) {
+    std::optional<double> ms;
+    reader.optional_number(key, ms);
+    return ms.value_or(0);
+}
+
+FlowsStatus read_flows(const json::value& value, std::string& error) {
+    FlowsStatus flows;
+    const Reader reader(value, "flows", error);
+    reader.number("own", flows.own);
+    reader.number("replicas", flows.replicas);
+    reader.each_item("streams", [&](const json::value& item) {
+        const Reader fields(item, "stream", error);
+        FlowStreamStatus& stream = flows.streams.emplace_back();
+        fields.text("peer", stream.peer);
+        fields.text("state", stream.state);
+        stream.lag_ms = read_ms(fields, "lag_ms");
+        stream.delay_ms = read_ms(fields, "delay_ms");
+        fields.number("resyncs", stream.resyncs);
+    });
+    reader.number("missed", flows.missed);
+    reader.number("refused", flows.refused);
+    return flows;
+}
+
 CheckStatus read_check(const json::value& value, std::string& error) {
     CheckStatus check;
     const Reader reader(value, "check", error);
@@ -235,17 +277,16 @@ std::string to_json(const Status& status) {
     }
     json::array checks;
     for (const CheckStatus& check : status.checks) checks.push_back(to_value(check));
-    return write(json::object{{"cluster", status.cluster},
-                              {"node", status.node},
-                              {"version", status.version},
-                              {"quorum", status.quorum},
-                              {"groups", std::move(groups)},
-                              {"nodes", std::move(nodes)},
-                              {"router", to_value(status.router)},
-                              {"checks", std::move(checks)},
-                              {"drain", to_value(status.drain)},
-                              {"drops", std::move(drops)},
-                              {"warnings", std::move(warnings)}});
+    json::object object{{"cluster", status.cluster},        {"node", status.node},
+                        {"version", status.version},        {"quorum", status.quorum},
+                        {"groups", std::move(groups)},      {"nodes", std::move(nodes)},
+                        {"router", to_value(status.router)}};
+    if (status.flows) object["flows"] = to_value(*status.flows);
+    object["checks"] = std::move(checks);
+    object["drain"] = to_value(status.drain);
+    object["drops"] = std::move(drops);
+    object["warnings"] = std::move(warnings);
+    return write(object);
 }
 
 std::string to_json(const std::vector<HistoryEntry>& history) {
@@ -273,6 +314,7 @@ Result<Status> parse_status(std::string_view text) {
     if (const json::value* router = reader.find("router")) {
         status.router = read_router(*router, error);
     }
+    if (const json::value* flows = reader.find("flows")) status.flows = read_flows(*flows, error);
     reader.each_item("checks", [&](const json::value& check) {
         status.checks.push_back(read_check(check, error));
     });

@@ -119,6 +119,28 @@ struct DrainStatus {
     friend bool operator==(const DrainStatus&, const DrainStatus&) = default;
 };
 
+/// The stream of flows with one other router host.
+struct FlowStreamStatus {
+    std::string peer;
+    std::string state;    // connecting, waiting, syncing, synced, off
+    double lag_ms = 0;    // age of the oldest change that the peer has not acknowledged
+    double delay_ms = 0;  // how long the newest acknowledged change took
+    std::uint64_t resyncs = 0;
+
+    friend bool operator==(const FlowStreamStatus&, const FlowStreamStatus&) = default;
+};
+
+/// What is known of client connections. JSON: the object `flows`, absent without a router.
+struct FlowsStatus {
+    std::uint64_t own = 0;       // that end here, or run through here
+    std::uint64_t replicas = 0;  // of others, that this host's kernel could go on with
+    std::vector<FlowStreamStatus> streams;
+    std::uint64_t missed = 0;   // times that the kernel had more events than could be read
+    std::uint64_t refused = 0;  // beyond the limit, or not taken by the kernel
+
+    friend bool operator==(const FlowsStatus&, const FlowsStatus&) = default;
+};
+
 struct Warning {
     std::string what;
     std::string remedy;
@@ -134,6 +156,7 @@ struct Status {
     std::vector<GroupStatus> groups;
     std::vector<NodeStatus> nodes;  // this one included
     RouterStatus router;
+    std::optional<FlowsStatus> flows;
     std::vector<CheckStatus> checks;
     DrainStatus drain;
     std::map<std::string, std::uint64_t> drops;  // by reason; the JSON names the five basic ones

@@ -23,6 +23,9 @@ router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
     const config::Config& config = inputs.config;
     const std::uint16_t port = config.heartbeat.port;
     router_io::FlowSyncConfig sync;
+    // The embedded router's own rules make the kernel track.
+    sync.replicas = config.router.kind == config::RouterKind::embedded;
+    sync.load_rules = !sync.replicas;
     sync.self = inputs.node().name;
     sync.own = endpoints(inputs.node(), port);
     for (const config::Node& node : config.nodes) {
@@ -45,19 +48,22 @@ router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
 
 FlowService::FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble)
     : config_(inputs.config),
+      embedded_(inputs.config.router.kind == config::RouterKind::embedded),
       trouble_(trouble),
       sync_(
           io.get_executor(), sync_config(inputs),
           {std::move(trouble), [](const std::string& text) { spdlog::info("flows: {}", text); }}) {}
 
 Result<> FlowService::start() {
-    if (const auto removed = router_io::remove_blocking(); !removed) return removed;
+    if (!embedded_) {
+        if (const auto removed = router_io::remove_blocking(); !removed) return removed;
+    }
     return sync_.start();
 }
 
 void FlowService::stop() {
     sync_.stop();
-    (void)router_io::remove_blocking();
+    if (!embedded_) (void)router_io::remove_blocking();
 }
 
 std::optional<std::size_t> FlowService::index_of(const std::string& group) const {
@@ -65,6 +71,11 @@ std::optional<std::size_t> FlowService::index_of(const std::string& group) const
         if (config_.groups[index].name == group) return index;
     }
     return std::nullopt;
+}
+
+void FlowService::led(const std::string& group) {
+    // A supervised router's clients are reset as the address: not before it is announced.
+    if (embedded_) announced(group);
 }
 
 void FlowService::announced(const std::string& group) {
@@ -77,7 +88,7 @@ void FlowService::left(const std::string& group) {
 
 void FlowService::led_by_other(const std::string& group) {
     const auto index = index_of(group);
-    if (!index) return;
+    if (!index || embedded_) return;
     for (const IpPrefix& vip : config_.groups[*index].addresses) {
         const auto ended = router_io::destroy_connections(vip.address);
         const std::string key = "connections " + vip.address.to_string();
@@ -94,6 +105,20 @@ void FlowService::led_by_other(const std::string& group) {
                          vip.address.to_string());
         }
     }
+}
+
+control::FlowsStatus FlowService::status() const {
+    const router_io::FlowSyncStatus sync = sync_.status();
+    control::FlowsStatus status;
+    status.own = sync.own;
+    status.replicas = sync.replicas;
+    status.missed = sync.missed;
+    status.refused = sync.refused;
+    for (const router_io::FlowPeerStatus& stream : sync.streams) {
+        status.streams.push_back(
+            {stream.name, stream.state, stream.lag_ms, stream.delay_ms, stream.resyncs});
+    }
+    return status;
 }
 
 }  // namespace hamr::daemon

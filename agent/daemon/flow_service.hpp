@@ -13,10 +13,12 @@
 
 #include <boost/asio/io_context.hpp>
 
-// The flows of a supervised router: known to the peers, so that whoever leads next resets the
-// clients of the one before; and ended here once another host leads, since nothing that this host
-// still says for them would leave it, while the router behind would hold its sessions and their
-// locks.
+// The flows of this host's router, known to the peers.
+//
+// Supervised  Whoever leads next resets the clients of the one before; and they are ended here once
+//             another host leads, since nothing that this host still says for them would leave it,
+//             while the router behind would hold its sessions and their locks.
+// Embedded    They are in the peers' kernels, and live on with whoever leads next.
 //
 // Threading: the work loop.
 
@@ -33,6 +35,8 @@ class FlowService {
     /// Ends the streams and takes the rules away. Blocks for as long as `nft` takes.
     void stop();
 
+    /// This node leads the group, and is about to announce its addresses.
+    void led(const std::string& group);
     /// This node has announced the group's addresses.
     void announced(const std::string& group);
     /// This node leads the group no more.
@@ -40,13 +44,15 @@ class FlowService {
     /// Another node leads it.
     void led_by_other(const std::string& group);
 
-    /// Flows through the addresses that end here.
+    /// Flows through the addresses that end here, or run through here.
     [[nodiscard]] std::uint64_t flows() const { return sync_.status().own; }
+    [[nodiscard]] control::FlowsStatus status() const;
 
   private:
     [[nodiscard]] std::optional<std::size_t> index_of(const std::string& group) const;
 
     const config::Config& config_;
+    bool embedded_;
     Trouble trouble_;
     router_io::FlowSync sync_;
 };

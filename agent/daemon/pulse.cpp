@@ -160,10 +160,16 @@ void Pulse::carry_out(BootTime now, election::Action& action) {
         const std::size_t group = group_index(lead->group);
         terms_[group] = lead->term;
         led_since_[group] = now;
+        gate_.set_forward(vip::GateGroup{static_cast<std::uint32_t>(group)}, long_ago);
         keeper_->hold(group, now);
     } else if (const auto* down = std::get_if<election::StepDown>(&action)) {
         const std::size_t group = group_index(down->group);
         terms_[group] = election::Term{};
+        // Only somebody who has been named goes on with them; a lost lease forwards nothing.
+        if (down->successor != election::no_node && config_.forward > Duration::zero()) {
+            gate_.set_forward(vip::GateGroup{static_cast<std::uint32_t>(group)},
+                              now + config_.forward);
+        }
         keeper_->release(group);
     } else if (const auto* again = std::get_if<election::AnnounceAgain>(&action)) {
         keeper_->announce(group_index(again->group), now);

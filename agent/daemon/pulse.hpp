@@ -45,6 +45,9 @@ struct PulseConfig {
     bool holds_addresses = true;
     /// Sources of health that must speak before this node counts as healthy ("router").
     std::vector<std::string> health_sources;
+    /// For how long this host goes on with open connections after it has handed over: the embedded
+    /// router's, whose successor has them, too (docs/protocol.md F16). Zero: not at all.
+    Duration forward{};
     /// It begins drained, from the first frame on.
     bool drained = false;
 };

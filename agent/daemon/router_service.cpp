@@ -2,7 +2,6 @@
 #include "agent/daemon/router_service.hpp"
 
 #include "agent/daemon/local_addresses.hpp"
-#include "router/io/flow_count.hpp"
 #include "router/ruleset.hpp"
 
 #include <algorithm>
@@ -139,10 +138,6 @@ router::Verdict RouterService::verdict() const {
                                     "works again"});
     }
     return verdict;
-}
-
-std::uint64_t RouterService::flows() const {
-    return router_io::count_flows(vips_).value_or(0);
 }
 
 void RouterService::tell_health() {

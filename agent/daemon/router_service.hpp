@@ -46,8 +46,6 @@ class RouterService {
 
     [[nodiscard]] std::vector<router::BackendView> backends() const { return backends_.view(); }
     [[nodiscard]] router::Verdict verdict() const;
-    /// Connections that this host translates now; 0 when the kernel cannot say.
-    [[nodiscard]] std::uint64_t flows() const;
     [[nodiscard]] const std::vector<router::Warning>& ruleset_warnings() const {
         return ruleset_warnings_;
     }

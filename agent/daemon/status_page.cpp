@@ -109,7 +109,6 @@ void show_router(const RouterService& router, control::Status& status) {
             status.router.state = control::RouterState::serving;
             break;
     }
-    status.router.flows = router.flows();
     status.router.reason = verdict.reason;
     for (const router::Warning& warning : verdict.warnings) {
         status.warnings.push_back({warning.what, warning.remedy});

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/translate.hpp"
 
+#include <chrono>
+
 namespace hamr::daemon {
 
 namespace {
+
+/// Caches of neighbours and switches follow an announcement in far less.
+constexpr Duration forward_after_handover = std::chrono::seconds{2};
 
 election::Settings election_settings(const config::Config& config, std::size_t self) {
     election::Settings settings;
@@ -57,6 +62,9 @@ PulseConfig pulse_config(const config::Config& config, std::size_t self,
         to.addresses.refresh = config.announce_refresh;
     }
     pulse.holds_addresses = !witness;
+    if (config.router.kind == config::RouterKind::embedded && !witness) {
+        pulse.forward = forward_after_handover;
+    }
     if (config.router.kind != config::RouterKind::none && !witness) {
         pulse.health_sources.push_back("router");
     }

@@ -122,6 +122,7 @@ void Work::note(const election::Transition& transition) {
         states_[entry.group] = entry.to;
         if (entry.to != "leader") addresses_well(entry.group);
         if (flows_ && entry.to != "leader") flows_->left(entry.group);
+        if (flows_ && entry.to == "leader") flows_->led(entry.group);
         leadership_changed();
     } else if (flows_ && entry.to == "leader") {
         flows_->led_by_other(entry.group);
@@ -295,7 +296,17 @@ Result<> Work::start_embedded() {
     };
     router_ = std::make_unique<RouterService>(io_, config_, inputs_.monitor_password, settings_,
                                               std::move(events));
-    return router_->start();
+    if (const auto started = router_->start(); !started) return started;
+    start_flows();
+    return flows_->start();
+}
+
+void Work::start_flows() {
+    flows_ = std::make_unique<FlowService>(
+        io_, inputs_,
+        [this](const std::string& key, const std::string& what, const std::string& remedy) {
+            trouble(key, what, remedy);
+        });
 }
 
 Result<> Work::start_supervised() {
@@ -308,11 +319,7 @@ Result<> Work::start_supervised() {
     };
     supervised_ = std::make_unique<SupervisedService>(
         io_, config_, *inputs_.plan, options_.files.router, *checks_, std::move(events));
-    flows_ = std::make_unique<FlowService>(
-        io_, inputs_,
-        [this](const std::string& key, const std::string& what, const std::string& remedy) {
-            trouble(key, what, remedy);
-        });
+    start_flows();
     if (const auto started = flows_->start(); !started) return started;
     return supervised_->start(inputs_.drained);
 }
@@ -327,10 +334,10 @@ void Work::start_drainer() {
     };
     hands.connections = [this]() -> std::uint64_t {
         if (supervised_) return supervised_->connections();
-        return router_ ? router_->flows() : 0;
+        return flows_ ? flows_->flows() : 0;
     };
     hands.finished = [this] {
-        return supervised_ ? supervised_->settle_finish() : !router_ || router_->flows() == 0;
+        return supervised_ ? supervised_->settle_finish() : !flows_ || flows_->flows() == 0;
     };
     hands.resume = [this] {
         if (supervised_) supervised_->resume();
@@ -431,7 +438,10 @@ control::Status Work::status() {
     }
     if (router_) show_router(*router_, status);
     if (supervised_) supervised_->show(status.router);
-    if (flows_) status.router.flows = flows_->flows();
+    if (flows_) {
+        status.flows = flows_->status();
+        status.router.flows = status.flows->own;
+    }
     if (checks_) status.checks = checks_->status();
     if (drainer_) status.drain = drainer_->status();
     if (const auto pulse = ask_pulse()) {

@@ -74,6 +74,7 @@ class Work : public control::Handler {
     void start_checks();
     Result<> start_embedded();
     Result<> start_supervised();
+    void start_flows();
     void start_drainer();
     void set_health(health::Source source);
     /// Whether this node leads a group may have changed.

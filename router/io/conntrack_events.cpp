@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "router/io/conntrack_filter.hpp"
+#include "router/ruleset.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,6 +79,8 @@ std::optional<Flow> flow_of(const nlmsghdr* message) {
     const Entry entry(nfct_new(), &nfct_destroy);
     if (!entry || nfct_nlmsg_parse(message, entry.get()) < 0) return {};
     if (nfct_get_attr_u8(entry.get(), ATTR_ORIG_L4PROTO) != IPPROTO_TCP) return {};
+    // This host's own half of a connection that another host translates.
+    if (nfct_get_attr_u16(entry.get(), ATTR_ZONE) == router::apart_zone) return {};
     const bool is_v4 = nfct_get_attr_u8(entry.get(), ATTR_ORIG_L3PROTO) == AF_INET;
     Flow flow;
     flow.id.client =

@@ -40,8 +40,13 @@ void in_pieces(const std::vector<Item>& items, Say say) {
 }  // namespace
 
 FlowReplica::FlowReplica(router::FlowTable& table, FlowStreams& streams, std::size_t node,
-                         std::size_t peer, std::uint64_t boot)
-    : table_(table), streams_(streams), node_(node), peer_(peer), boot_(boot) {}
+                         std::size_t peer, std::uint64_t boot, bool replicas)
+    : table_(table),
+      streams_(streams),
+      node_(node),
+      peer_(peer),
+      boot_(boot),
+      replicas_(replicas) {}
 
 // The connection ----------------------------------------------------------------------------------
 
@@ -51,7 +56,9 @@ void FlowReplica::up(BootTime now) {
     greeted_ = false;
     in_snapshot_ = false;
     last_heard_ = 0;
+    last_acknowledged_ = 0;
     behind_ = false;
+    again_ = false;
     unsynced_since_ = now;
     send(FlowHello{router::flow_protocol, boot_});
     begin_snapshot(now);
@@ -70,9 +77,9 @@ void FlowReplica::tick(BootTime now) {
         if (!down_since_) down_since_ = now;
         return;
     }
-    if (behind_ && !snapshot_ && streams_.queued(peer_) == 0 &&
+    if ((behind_ || again_) && !snapshot_ && streams_.queued(peer_) == 0 &&
         now - snapshot_at_ >= between_snapshots) {
-        behind_ = false;
+        behind_ = again_ = false;
         begin_snapshot(now);
     }
     send(FlowPing{last_sent_});
@@ -126,7 +133,27 @@ void FlowReplica::go_on(BootTime now) {
     }
     snapshot_.reset();
     send_numbered(SnapshotEnd{}, now);
+    if (replicas_) tell_taken(led_, now);
     snapshot_end_ = last_sent_;
+}
+
+void FlowReplica::lead(std::vector<IpAddress> vips, BootTime now) {
+    const bool more = std::any_of(vips.begin(), vips.end(), [&](const IpAddress& vip) {
+        return std::find(led_.begin(), led_.end(), vip) == led_.end();
+    });
+    led_ = std::move(vips);
+    if (!more || !streams_.is_up(peer_)) return;
+    if (snapshot_ || behind_) {
+        again_ = true;
+    } else {
+        begin_snapshot(now);
+    }
+}
+
+void FlowReplica::acknowledge() {
+    if (last_acknowledged_ == last_heard_ || !streams_.is_up(peer_)) return;
+    last_acknowledged_ = last_heard_;
+    send(FlowAck{last_heard_});
 }
 
 void FlowReplica::tell(const router::FlowChanges& changes, BootTime since) {
@@ -174,7 +201,7 @@ bool FlowReplica::heard(const FlowMessage& message, std::vector<router::FlowId>&
     if (router::sequence_of(message) != last_heard_ + 1) return false;
     ++last_heard_;
     if (!numbered(message, reset)) return false;
-    send(FlowAck{last_heard_});
+    if (!replicas_) acknowledge();
     return true;
 }
 

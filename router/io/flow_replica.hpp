@@ -25,8 +25,10 @@ namespace hamr::router_io {
 class FlowReplica {
   public:
     /// `node` is the peer's number in the table, `peer` in the streams.
+    /// `replicas`: what is heard is acknowledged by acknowledge() only, and each snapshot names the
+    /// addresses of lead().
     FlowReplica(router::FlowTable& table, FlowStreams& streams, std::size_t node, std::size_t peer,
-                std::uint64_t boot);
+                std::uint64_t boot, bool replicas = false);
 
     // The connection.
     void up(BootTime now);
@@ -38,6 +40,11 @@ class FlowReplica {
     // What is said.
     void tell(const router::FlowChanges& changes, BootTime since);
     void tell_taken(const std::vector<IpAddress>& vips, BootTime now);
+    /// With replicas: this node leads these addresses, and knows which flows they have: a new
+    /// snapshot says so to a peer that is there, and from now on each snapshot does.
+    void lead(std::vector<IpAddress> vips, BootTime now);
+    /// With replicas: acknowledges what has been heard; not before the kernel has it.
+    void acknowledge();
 
     /// What the peer said; false when it has no place here. Flows whose clients are to be reset
     /// are added to `reset`, changes of own flows may wait in the table.
@@ -71,12 +78,15 @@ class FlowReplica {
     std::size_t node_;
     std::size_t peer_;
     std::uint64_t boot_;
+    bool replicas_;
+    std::vector<IpAddress> led_;
 
     // What is said on this connection.
     std::uint64_t last_sent_ = 0;
     std::deque<Sent> unacknowledged_;
     std::optional<Snapshot> snapshot_;
     bool behind_ = false;  ///< changes were left out: another snapshot is due
+    bool again_ = false;   ///< so it is, without anything being left out
     BootTime snapshot_at_ = long_ago;
     BootTime unsynced_since_ = long_ago;
     bool synced_ = false;  ///< the newest snapshot has been acknowledged
@@ -87,6 +97,7 @@ class FlowReplica {
     bool greeted_ = false;
     bool in_snapshot_ = false;
     std::uint64_t last_heard_ = 0;
+    std::uint64_t last_acknowledged_ = 0;
 
     std::optional<BootTime> down_since_;
     std::uint64_t snapshots_ = 0;

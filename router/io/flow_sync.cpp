@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "router/flows.hpp"
 #include "router/io/conntrack_events.hpp"
+#include "router/io/conntrack_table.hpp"
 #include "router/io/flow_replica.hpp"
 #include "router/io/flow_rules.hpp"
 #include "router/io/flow_stream.hpp"
@@ -17,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <variant>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -34,6 +36,8 @@ namespace {
 
 constexpr Duration flush_after = 2ms;
 constexpr std::size_t flush_at = 2048;
+/// Replicas are told to the kernel again long before the time-outs that they were given.
+constexpr Duration refresh_after = 6h;
 constexpr Duration half_second = 500ms;
 /// A peer that has not been connected for this long is worth a warning.
 constexpr Duration patience = 10s;
@@ -54,6 +58,7 @@ FlowTable::Config table_config(const FlowSyncConfig& config) {
     table.groups = config.groups;
     table.nodes = config.peers.size() + 1;
     table.seed = random_number();
+    table.replicas = config.replicas;
     return table;
 }
 
@@ -81,7 +86,9 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
         asio::steady_timer timer;
         std::size_t round = rounds.size();  ///< the next one
         BootTime begun{};
-        bool taken = false;  ///< all clients of others have been reset
+        /// All clients of others have been reset; with replicas: a dump has confirmed what lives.
+        bool taken = false;
+        bool dumping = false;  ///< a dump has begun since it is led
     };
 
     [[nodiscard]] ConntrackEvents::Events kernel_events();
@@ -98,6 +105,12 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     void do_round(std::size_t group);
     void finish_rounds(std::size_t group);
     void reset_late(const std::vector<FlowId>& flows);
+    void begin_lead(std::size_t group);
+    void end_lead(std::size_t group);
+    void confirm();
+    void tell_led();
+    void pump_later();
+    void pump();
     void trouble(const std::string& key, const std::string& what, const std::string& remedy);
 
     FlowSyncConfig config_;
@@ -107,6 +120,7 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     ConntrackEvents kernel_;
     FlowStreams streams_;
     Tickler tickler_;
+    ConntrackTable conntrack_;
     FlowRules rules_;
     std::deque<FlowReplica> replicas_;
     std::deque<Group> groups_;
@@ -115,6 +129,10 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     std::optional<BootTime> changed_at_;
     std::uint64_t refused_before_ = 0;
     std::uint64_t unsent_before_ = 0;
+    std::uint64_t kernel_refused_before_ = 0;
+    BootTime refreshed_ = BootClock::now();
+    bool pumping_ = false;
+    bool confirm_ = false;  ///< a dump is due once the kernel has been told all
     std::set<std::string> troubles_;
     bool stopped_ = true;
 };
@@ -134,7 +152,7 @@ FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig confi
     config_.keys.clear();
     const std::uint64_t boot = random_number();
     for (std::size_t peer = 0; peer < config_.peers.size(); ++peer) {
-        replicas_.emplace_back(table_, streams_, peer + 1, peer, boot);
+        replicas_.emplace_back(table_, streams_, peer + 1, peer, boot, config_.replicas);
     }
     for (std::size_t group = 0; group < config_.groups.size(); ++group) {
         groups_.emplace_back(executor);
@@ -142,6 +160,9 @@ FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig confi
 }
 
 Result<> FlowSync::Impl::start() {
+    if (config_.replicas) {
+        if (auto opened = conntrack_.open(); !opened) return opened;
+    }
     if (auto listening = streams_.start(); !listening) return listening;
     if (auto hearing = kernel_.start(); !hearing) {
         streams_.stop();
@@ -183,10 +204,17 @@ ConntrackEvents::Events FlowSync::Impl::kernel_events() {
         table_.local_gone(id);
         changed();
     };
-    events.begin_dump = [this] { table_.begin_dump(); };
+    events.begin_dump = [this] {
+        table_.begin_dump();
+        for (std::size_t group = 0; group < groups_.size(); ++group) {
+            groups_[group].dumping = table_.leads(group);
+        }
+    };
     events.end_dump = [this] {
         table_.end_dump();
         changed();
+        confirm();
+        pump_later();
     };
     events.trouble = [this](const std::string& what) {
         trouble("flows", what,
@@ -239,6 +267,7 @@ FlowStreams::Events FlowSync::Impl::stream_events() {
     events.up = [this](std::size_t peer) {
         const BootTime now = BootClock::now();
         replicas_[peer].up(now);
+        if (config_.replicas) return;
         for (std::size_t group = 0; group < groups_.size(); ++group) {
             if (groups_[group].taken) replicas_[peer].tell_taken(config_.groups[group], now);
         }
@@ -259,6 +288,10 @@ bool FlowSync::Impl::heard(std::size_t peer, const router::FlowMessage& message)
     const bool fits = replicas_[peer].heard(message, reset, BootClock::now());
     if (!reset.empty()) reset_late(reset);
     changed();
+    if (!config_.replicas) return fits;
+    // A leader has named all that it has: what else this kernel has for its addresses is to go.
+    if (std::holds_alternative<router::TakenOver>(message)) confirm_ = true;
+    pump_later();
     return fits;
 }
 
@@ -268,6 +301,11 @@ void FlowSync::Impl::tick() {
     for (FlowReplica& replica : replicas_) replica.tick(now);
     look_at_peers(now);
     look_at_limits();
+    if (config_.replicas && now - refreshed_ >= refresh_after) {
+        refreshed_ = now;
+        table_.refresh_replicas();
+        pump_later();
+    }
     if (config_.load_rules) rules_.look();
     tick_timer_.expires_after(half_second);
     tick_timer_.async_wait([self = shared_from_this()](error_code error) {
@@ -283,7 +321,10 @@ void FlowSync::Impl::look_at_peers(BootTime now) {
             trouble("flows-" + name, {}, {});
             continue;
         }
-        if (now - *since > memory && table_.count(peer + 1) > 0) table_.forget(peer + 1);
+        if (now - *since > memory && table_.count(peer + 1) > 0) {
+            table_.forget(peer + 1);
+            pump_later();
+        }
         if (now - *since < patience) continue;
         const std::string why = streams_.reason(peer);
         trouble("flows-" + name,
@@ -308,12 +349,23 @@ void FlowSync::Impl::look_at_limits() {
                     " (" + tickler_.reason() + ")");
     }
     unsent_before_ = unsent;
+    const std::uint64_t denied = conntrack_.counts().refused;
+    if (denied != kernel_refused_before_) {
+        trouble("flows-kernel",
+                "flows of other nodes that this host could not go on with: " + conntrack_.reason(),
+                "their clients are reset when this node takes over");
+    } else {
+        trouble("flows-kernel", {}, {});
+    }
+    kernel_refused_before_ = denied;
 }
 
 // Takeover ----------------------------------------------------------------------------------------
 
 void FlowSync::Impl::lead(std::size_t group, bool leads) {
     if (stopped_ || group >= groups_.size()) return;
+    const bool turns = table_.leads(group) != leads;
+    if (config_.replicas && turns) leads ? begin_lead(group) : end_lead(group);
     table_.lead(group, leads);
     if (leads) return begin_rounds(group);
     groups_[group].timer.cancel();
@@ -326,7 +378,7 @@ void FlowSync::Impl::begin_rounds(std::size_t group) {
     of.timer.cancel();
     of.round = 0;
     of.begun = BootClock::now();
-    of.taken = false;
+    if (!config_.replicas) of.taken = false;
     do_round(group);
 }
 
@@ -356,9 +408,10 @@ void FlowSync::Impl::do_round(std::size_t group) {
 
 /// From now on no node needs to know the flows of the former leader.
 void FlowSync::Impl::finish_rounds(std::size_t group) {
-    groups_[group].taken = true;
     table_.drop_foreign(group);
     flush();
+    if (config_.replicas) return;
+    groups_[group].taken = true;
     const BootTime now = BootClock::now();
     for (FlowReplica& replica : replicas_) replica.tell_taken(config_.groups[group], now);
 }
@@ -371,9 +424,65 @@ void FlowSync::Impl::reset_late(const std::vector<FlowId>& flows) {
         if (!table_.leads(group) || of.round < rounds.size()) continue;
         of.round = 1;
         of.begun = BootClock::now();
-        of.taken = false;
+        if (!config_.replicas) of.taken = false;
         await_round(group);
     }
+}
+
+// Replicas ----------------------------------------------------------------------------------------
+
+/// All that is known is this node's own from here on; then a dump says what of it there is.
+void FlowSync::Impl::begin_lead(std::size_t group) {
+    groups_[group].taken = groups_[group].dumping = false;
+    confirm_ = true;
+    pump_later();
+}
+
+/// The last words about what this node has; then it owns nothing.
+void FlowSync::Impl::end_lead(std::size_t group) {
+    flush();
+    groups_[group].taken = groups_[group].dumping = false;
+    tell_led();
+}
+
+/// A dump has ended. What a group that is led has is known now: the peers are to know it, too.
+void FlowSync::Impl::confirm() {
+    if (!config_.replicas) return;
+    bool news = false;
+    for (std::size_t group = 0; group < groups_.size(); ++group) {
+        Group& of = groups_[group];
+        if (!std::exchange(of.dumping, false) || of.taken || !table_.leads(group)) continue;
+        of.taken = news = true;
+    }
+    if (news) tell_led();
+}
+
+void FlowSync::Impl::tell_led() {
+    std::vector<IpAddress> vips;
+    for (std::size_t group = 0; group < groups_.size(); ++group) {
+        if (!groups_[group].taken) continue;
+        const auto& of = config_.groups[group];
+        vips.insert(vips.end(), of.begin(), of.end());
+    }
+    const BootTime now = BootClock::now();
+    for (FlowReplica& replica : replicas_) replica.lead(vips, now);
+}
+
+void FlowSync::Impl::pump_later() {
+    if (!config_.replicas || std::exchange(pumping_, true)) return;
+    asio::post(executor_, [self = shared_from_this()] {
+        self->pumping_ = false;
+        if (!self->stopped_) self->pump();
+    });
+}
+
+/// Tells the kernel some of what it is to know; the rest after whatever else waits.
+void FlowSync::Impl::pump() {
+    const auto work = table_.take_kernel_work(ConntrackTable::most);
+    for (const FlowId& id : conntrack_.apply(work)) table_.not_installed(id);
+    if (table_.kernel_work() > 0) return pump_later();
+    for (FlowReplica& replica : replicas_) replica.acknowledge();
+    if (std::exchange(confirm_, false)) kernel_.resync();
 }
 
 FlowSyncStatus FlowSync::Impl::status() const {
@@ -388,7 +497,8 @@ FlowSyncStatus FlowSync::Impl::status() const {
         status.peers += stream.flows;
     }
     status.drops = streams_.drops();
-    status.refused = table_.refused();
+    status.replicas = table_.installed();
+    status.refused = table_.refused() + conntrack_.counts().refused;
     status.missed = kernel_.missed();
     status.tickles = tickler_.sent();
     status.unsent = tickler_.unsent();

@@ -23,14 +23,20 @@
 //           another node a TCP ACK with made-up numbers, as the address (tickle.hpp): the client
 //           answers with its true ones, and since nobody here has that connection, the kernel
 //           resets it.
+// Embedded  With `replicas` what a peer that leads has goes into this host's kernel
+//           (conntrack_table.hpp): the connections live on here after a takeover. What this node
+//           has then becomes its own at lead(), and a dump of the kernel's table confirms it; its
+//           peers are told it all, so that who led before drops what has gone. Only clients of
+//           flows that the kernel would not take are reset.
 // Wiring    On router hosts only; a witness neither sends nor receives flows. Before start(): the
 //           settings of router/sysctls.hpp's tracking_sysctls(). start() loads the table that makes
 //           the kernel track (router::render_tracking) unless `load_rules` is off.
 // Threading One thread, the executor's (the work loop's, never the pulse's). Nothing blocks but
 //           start(), for the time that binding a few sockets takes. Callbacks come from the
 //           executor, never from inside a call.
-// Limits    200,000 flows, own and peers' together, some 80 bytes each; what is beyond is counted
-//           and told. 4 MiB waiting for each peer, then a full resync.
+// Limits    200,000 flows, own and peers' together, some 80 bytes each (160 with replicas); what is
+//           beyond is counted and told. 4 MiB waiting for each peer, then a full resync. The kernel
+//           is told of 64 flows at a time, some 1.5 ms.
 // Errors    What fails while it runs is told by `trouble` and tried again.
 
 namespace hamr::router_io {
@@ -54,6 +60,7 @@ struct FlowSyncConfig {
     std::vector<FlowKey> keys;                   ///< the first signs, all verify; at least one
     std::vector<std::vector<IpAddress>> groups;  ///< the addresses of each group
     bool load_rules = true;  ///< false: somebody else's table uses conntrack already
+    bool replicas = false;   ///< peers' flows are to live in this host's kernel
 };
 
 struct FlowPeerStatus {
@@ -79,11 +86,12 @@ struct FlowDrops {
 };
 
 struct FlowSyncStatus {
-    std::uint64_t own = 0;    ///< flows that end on this host
-    std::uint64_t peers = 0;  ///< flows that end on others
+    std::uint64_t own = 0;       ///< flows that end on this host
+    std::uint64_t peers = 0;     ///< flows that end on others
+    std::uint64_t replicas = 0;  ///< of these, what this host's kernel could go on with
     std::vector<FlowPeerStatus> streams;
     FlowDrops drops;
-    std::uint64_t refused = 0;   ///< flows beyond the limit
+    std::uint64_t refused = 0;   ///< flows beyond the limit, and those that the kernel did not take
     std::uint64_t missed = 0;    ///< times that the kernel had more events than could be read
     std::uint64_t tickles = 0;   ///< sent, since the start
     std::uint64_t unsent = 0;    ///< that the kernel refused to send
@@ -110,7 +118,8 @@ class FlowSync {
     Result<> start();
     /// True once this node has announced the addresses of that group: the tickles go out (rule
     /// F12), at once and, to those who have not answered, again until 15 s later. False as soon as
-    /// it leads no more. To say the same again is harmless.
+    /// it leads no more. To say the same again is harmless. With replicas: true as soon as it
+    /// leads, and again once it has announced.
     void lead(std::size_t group, bool leads);
     [[nodiscard]] FlowSyncStatus status() const;
     /// Ends all streams. The table stays for whoever removes it (Nft::remove).

@@ -118,6 +118,9 @@ TEST_F(FlowsTest, both_families_and_translations_come_back_as_they_went_in) {
     EXPECT_EQ(table.own(v6.id), v6);
     v6.translation->timeout_s = 10;
     table.local(v6, Heard::changed);
+    EXPECT_TRUE(table.take_changes().empty()) << "time that passes is no news";
+    v6.translation->scale = {9, 9};
+    table.local(v6, Heard::changed);
     EXPECT_THAT(table.take_changes().added, ElementsAre(v6));
 }
 
