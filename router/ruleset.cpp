@@ -20,10 +20,11 @@ struct FamilyWords {
     const char* nfproto;  // ipv4, ipv6
     const char* vips;     // the set of VIPs
     const char* resets;   // the set of ways to be reset
+    const char* held;     // the set of VIPs that this host has, or has had a moment ago
 };
 
-constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "vip4", "reset4"};
-constexpr FamilyWords v6{Family::ipv6, "ip6", "IPv6", "ipv6", "vip6", "reset6"};
+constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "vip4", "reset4", "held4"};
+constexpr FamilyWords v6{Family::ipv6, "ip6", "IPv6", "ipv6", "vip6", "reset6", "held6"};
 
 constexpr const char* opens = "tcp flags & (fin | syn | rst | ack) == syn";
 
@@ -150,25 +151,38 @@ class Renderer {
             rule("type " + way + " . " + way);
             rule("timeout " + std::to_string(reset_time.count()) + "s");
             close();
+            line(std::string("\tset ") + words.held + " {");
+            rule(vips_type(words));
+            rule("size 4096");
+            rule("flags dynamic,timeout");
+            rule("timeout " + std::to_string(held_time.count()) + "ms");
+            close();
         }
     }
 
-    /// What goes to a VIP that another host has, from here or through here. A SYN that passes is
-    /// not tracked: its entry would meet the flow's copy, which the other host sends.
+    /// What goes to a VIP that another host has, from here or through here. What passes is not
+    /// tracked: its entries would meet the flows' copies, and the copies would translate it, which
+    /// only the other host may. That a VIP is here is noted a few times a second, not per packet.
     void apart() {
-        const std::string elsewhere = " meta l4proto tcp fib daddr type != local ";
         const std::string zone = "ct zone set " + std::to_string(apart_zone);
+        const std::string elsewhere = " fib daddr type != local ";
         open("apart_out", "filter hook output priority raw");
         for (const FamilyWords& words : families_) {
-            rule(std::string(words.ip) + " daddr @" + words.vips + elsewhere + zone);
+            rule(std::string(words.ip) + " daddr @" + words.vips + " meta l4proto tcp" + elsewhere +
+                 zone);
         }
         close();
         open("apart", "filter hook prerouting priority raw");
         for (const FamilyWords& words : families_) {
-            rule(std::string(words.ip) + " saddr @" + words.vips +
+            const std::string ip = words.ip;
+            const std::string to_vip = ip + " daddr @" + words.vips + " ";
+            rule(ip + " saddr @" + words.vips +
                  " meta l4proto tcp fib saddr type != local fib daddr type local " + zone);
-            rule(std::string(words.ip) + " daddr @" + words.vips + " " + opens +
-                 " fib daddr type != local notrack");
+            rule(to_vip + "limit rate 20/second fib daddr type local update @" + words.held +
+                 " { " + ip + " daddr }");
+            rule(to_vip + opens + elsewhere + "notrack");
+            rule(to_vip + ip + " daddr != @" + words.held + " meta l4proto tcp" + elsewhere +
+                 "notrack");
         }
         close();
     }

@@ -28,8 +28,10 @@
 //                             the backend is on this host
 //   input                     what is left had no backend: a TCP reset, at once
 // On the others
-//   prerouting                what comes for the VIP and is part of no translated flow passes on as
-//                             it is, to the host that has the VIP now; SYNs leave no trace
+//   prerouting                what comes for the VIP passes on as it is, untracked, to the host
+//   that
+//                             has the VIP now. A host that had the VIP a moment ago (`held_time`)
+//                             still translates the flows that it knows, and passes on the rest
 //   output, prerouting        what this host itself says to the VIP and hears from it is tracked in
 //                             a zone of its own (`apart_zone`): its clients, and its backend, whose
 //                             flows another host translates. In the common zone these entries would
@@ -80,6 +82,11 @@ struct Way {
 
     friend bool operator==(const Way&, const Way&) = default;
 };
+
+/// How long a host goes on translating flows after it has lost the VIP, by the rules; shorter than
+/// the time for which the gate lets them out after a handover (`forward`, 2 s), so that no packet
+/// is translated and then dropped.
+inline constexpr std::chrono::milliseconds held_time{1500};
 
 /// How long a way is reset after it was named, by the kernel's count: two tickles and some delay.
 inline constexpr std::chrono::seconds reset_time{5};
