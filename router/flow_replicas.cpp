@@ -142,7 +142,10 @@ void FlowTable::refresh_replicas() {
 }
 
 std::size_t FlowTable::installed() const {
-    return replicas_ ? entries_.size() - counts_[self] : 0;
+    const auto count = std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+        return entry.second.installed && entry.second.owner != self;
+    });
+    return static_cast<std::size_t>(count);
 }
 
 }  // namespace hamr::router

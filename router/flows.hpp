@@ -177,7 +177,7 @@ class FlowTable {
 
     /// How many flows a node has; lost ones are not among them.
     [[nodiscard]] std::size_t count(std::size_t node) const { return counts_.at(node); }
-    /// Flows of others that this host's kernel has, or is about to.
+    /// Flows of others that this host's kernel has. Looks at every flow.
     [[nodiscard]] std::size_t installed() const;
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// Flows that did not fit.

@@ -8,6 +8,7 @@
 #include "router/io/flow_replica.hpp"
 #include "router/io/flow_rules.hpp"
 #include "router/io/flow_stream.hpp"
+#include "router/io/nft.hpp"
 #include "router/io/tickle.hpp"
 #include "router/ruleset.hpp"
 
@@ -105,6 +106,8 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     void do_round(std::size_t group);
     void finish_rounds(std::size_t group);
     void reset_late(const std::vector<FlowId>& flows);
+    void tickle(std::vector<FlowId> flows, bool far);
+    void admit_resets(std::vector<std::string> texts, std::vector<FlowId> flows, bool far);
     void begin_lead(std::size_t group);
     void end_lead(std::size_t group);
     void confirm();
@@ -122,6 +125,7 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     Tickler tickler_;
     ConntrackTable conntrack_;
     FlowRules rules_;
+    Nft resets_;
     std::deque<FlowReplica> replicas_;
     std::deque<Group> groups_;
     asio::steady_timer flush_timer_;
@@ -146,6 +150,7 @@ FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig confi
       streams_(executor, {config_.self, config_.own, config_.peers, config_.keys}, stream_events()),
       tickler_(executor),
       rules_(executor, router::render_tracking(all_vips(config_)), rule_events()),
+      resets_(executor),
       flush_timer_(executor),
       tick_timer_(executor) {
     for (FlowKey& key : config_.keys) sodium_memzero(key.bytes.data(), key.bytes.size());
@@ -401,7 +406,7 @@ void FlowSync::Impl::do_round(std::size_t group) {
             events_.log("clients of the former leader to be reset: " +
                         std::to_string(flows.size()));
         }
-        tickler_.send(flows, round % 2 == 1);
+        tickle(flows, round % 2 == 1);
     }
     await_round(group);
 }
@@ -416,9 +421,34 @@ void FlowSync::Impl::finish_rounds(std::size_t group) {
     for (FlowReplica& replica : replicas_) replica.tell_taken(config_.groups[group], now);
 }
 
+/// A client answers with what belongs to no flow, which the embedded router's rules drop unless it
+/// has been named.
+void FlowSync::Impl::tickle(std::vector<FlowId> flows, bool far) {
+    std::vector<std::string> texts;
+    if (config_.replicas) {
+        std::vector<router::Way> ways;
+        for (const FlowId& flow : flows) ways.push_back({flow.client, flow.vip});
+        texts = router::render_resets(ways);
+    }
+    admit_resets(std::move(texts), std::move(flows), far);
+}
+
+void FlowSync::Impl::admit_resets(std::vector<std::string> texts, std::vector<FlowId> flows,
+                                  bool far) {
+    if (texts.empty()) return tickler_.send(flows, far);
+    std::string text = std::move(texts.back());
+    texts.pop_back();
+    resets_.apply(std::move(text), [this, texts = std::move(texts), flows = std::move(flows),
+                                    far](const Result<>& result) mutable {
+        if (stopped_) return;
+        if (!result) events_.log("clients may not be reset: " + result.error().message());
+        admit_resets(std::move(texts), std::move(flows), far);
+    });
+}
+
 /// Told of after the takeover: by a former leader that is still there, say.
 void FlowSync::Impl::reset_late(const std::vector<FlowId>& flows) {
-    tickler_.send(flows, false);
+    tickle(flows, false);
     for (std::size_t group = 0; group < groups_.size(); ++group) {
         Group& of = groups_[group];
         if (!table_.leads(group) || of.round < rounds.size()) continue;

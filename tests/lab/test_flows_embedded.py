@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hamrlab import ClusterTest, MariaDb, let_pass, main, run
 from hamrlab.tools import connect_error
 from hamrlab.transactions import Transactions
-from hamrlab.waiters import Waiters
+from hamrlab.waiters import EchoServer, Waiters
 
 PORT = 6446
 COUNT = 200
@@ -262,6 +262,19 @@ class Replication(EmbeddedTest):
         self.wait_for(lambda: self.told(other)["replicas"] == 50, "the follower has them")
         self.same_flows(50)
         self.assertEqual([], clients.stop()["ends"])
+
+    def test_a_connection_that_ends_on_the_leader_itself_is_reset(self):
+        """To a service of the host, under the VIP: another host has nothing to go on with."""
+        leader, other = self.start()
+        EchoServer(self.lab.hosts[leader])
+        clients, routed = Waiters(self.client, f"{self.cluster.vip}:7000", 20), self.waiters(20)
+        self.wait_for(lambda: (self.told(leader)["own"], self.told(other)["replicas"]) == (40, 20),
+                      "the follower could go on with half of them")
+        self.lab.isolate(self.lab.hosts[leader])
+        self.wait_leads(other)
+        self.wait_for(lambda: clients.ended() == 20, "all are reset")
+        self.assertEqual({"ECONNRESET"}, {end["error"] for end in clients.stop()["ends"]})
+        self.assertEqual([], routed.stop()["ends"])
 
 
 if __name__ == "__main__":
