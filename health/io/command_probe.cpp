@@ -29,7 +29,9 @@ class Burial : public std::enable_shared_from_this<Burial> {
   public:
     Burial(const asio::any_io_executor& executor, pid_t pid) : pidfd_(executor), pid_(pid) {}
     ~Burial() {
-        if (pidfd_.is_open()) (void)reap(pidfd_.native_handle());
+        if (pidfd_.is_open() && process::has_ended(pidfd_.native_handle())) {
+            (void)process::reap(pidfd_.native_handle());
+        }
     }
     Burial(const Burial&) = delete;
     Burial& operator=(const Burial&) = delete;
@@ -42,7 +44,7 @@ class Burial : public std::enable_shared_from_this<Burial> {
         pidfd_.async_wait(Descriptor::wait_read,
                           [self = shared_from_this()](boost::system::error_code failed) {
                               if (failed) return;
-                              (void)reap(self->pidfd_.native_handle());
+                              (void)process::reap(self->pidfd_.native_handle());
                               self->pidfd_.close();
                           });
     }
@@ -98,7 +100,7 @@ class CommandRun final : public Probe {
                                      ") was killed and has not ended yet");
         }
         if (!what_.user.empty() && !account_) {
-            auto found = find_account(what_.user);
+            auto found = process::find_account(what_.user);
             if (!found) return finish(false, found.error().message());
             account_ = std::move(*found);
         }
@@ -174,28 +176,19 @@ class CommandRun final : public Probe {
         drain(output_, said_);
         drain(errors_, complained_);
         child_->kill_group();
-        const auto exit = reap(child_->pidfd.get());
-        if (!exit) return;
+        const process::ProcessEnd end = process::reap(child_->pidfd.get());
         child_.reset();
-        judge(*exit);
+        judge(end);
     }
 
-    void judge(const Exit& exit) {
+    void judge(const process::ProcessEnd& end) {
         const std::string words(best_words());
         const std::string tail = words.empty() ? "" : ": " + words;
-        if (!exit.known) return finish(false, name() + " ended, nobody knows how" + tail);
-        if (exit.signalled) {
-            const char* abbreviation = ::sigabbrev_np(exit.code);
-            return finish(
-                false,
-                name() + " was killed by signal " + std::to_string(exit.code) +
-                    (abbreviation != nullptr ? " (SIG" + std::string(abbreviation) + ")" : "") +
-                    tail);
-        }
-        if (exit.code == 0) return finish(true, words.empty() ? name() + " exited with 0" : words);
-        std::string says = "exit code " + std::to_string(exit.code);
-        if (const char* word = nagios_word(exit.code)) says += std::string(" (") + word + ")";
-        if (exit.code == 1 && what_.warning_is_up) return finish(true, says + tail);
+        if (end.code < 0) return finish(false, name() + " " + end.how + tail);
+        if (end.code == 0) return finish(true, words.empty() ? name() + " exited with 0" : words);
+        std::string says = "exit code " + std::to_string(end.code);
+        if (const char* word = nagios_word(end.code)) says += std::string(" (") + word + ")";
+        if (end.code == 1 && what_.warning_is_up) return finish(true, says + tail);
         finish(false, (words.empty() ? name() + ": " : "") + says + tail);
     }
 
@@ -206,7 +199,9 @@ class CommandRun final : public Probe {
         errors_.close(ignored);
         if (!child_) return;
         child_->kill_group();
-        if (!reap(child_->pidfd.get())) {
+        if (process::has_ended(child_->pidfd.get())) {
+            (void)process::reap(child_->pidfd.get());
+        } else {
             const auto burial = std::make_shared<Burial>(executor(), child_->pid);
             burial->start(std::move(child_->pidfd));
             burial_ = burial;
@@ -215,7 +210,7 @@ class CommandRun final : public Probe {
     }
 
     health::CommandProbe what_;
-    std::optional<Account> account_;
+    std::optional<process::Account> account_;
     std::optional<Child> child_;
     std::weak_ptr<Burial> burial_;
     Descriptor ended_;

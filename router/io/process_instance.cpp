@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/process_instance.hpp"
 
+#include "base/process/process.hpp"
 #include "router/io/instance_note.hpp"
 #include "router/io/output_pipe.hpp"
-#include "router/io/process.hpp"
 #include "router/io/process_tree.hpp"
 
 #include <algorithm>
@@ -58,11 +58,11 @@ std::optional<Found> find_noted(const std::string& state_file) {
             if (it.session == it.pid) id.pid = it.pid, id.start = it.start;
         }
     }
-    UniqueFd pidfd = id.pid > 0 ? open_pidfd(id.pid) : UniqueFd();
+    UniqueFd pidfd = id.pid > 0 ? process::open_pidfd(id.pid) : UniqueFd();
     const auto stat = pidfd ? read_stat(id.pid) : std::nullopt;
     if (stat && stat->start == id.start) {
         if (stat->dead()) {
-            (void)reap(pidfd.get());
+            (void)process::reap(pidfd.get());
         } else {
             found.pidfd = std::move(pidfd);
             id.first_seen = true;
@@ -101,6 +101,7 @@ class ProcessInstance : public std::enable_shared_from_this<ProcessInstance> {
 
   private:
     Result<UniqueFd> prepare();
+    [[nodiscard]] Result<process::Spawned> spawn(int output) const;
     /// Takes the descriptor when it succeeds.
     Result<> watch(UniqueFd&& pidfd);
     void exited();
@@ -160,14 +161,26 @@ Result<UniqueFd> ProcessInstance::prepare() {
     return output_.writer();
 }
 
+Result<process::Spawned> ProcessInstance::spawn(int output) const {
+    process::SpawnSpec spec;
+    spec.argv = config_.argv;
+    spec.output = output;
+    spec.variables = {{marker_variable, note_.id.marker}};
+    if (!config_.user.empty()) {
+        auto account = process::find_account(config_.user);
+        if (!account) return tl::unexpected(account.error());
+        spec.account = std::move(*account);
+    }
+    return process::spawn(spec);
+}
+
 void ProcessInstance::start() {
     auto writer = prepare();
     if (!writer) {
         remove_note(config_.state_file);
         return feed(router::input::StartFailed{writer.error().message()});
     }
-    auto spawned =
-        spawn({config_.argv, config_.user, writer->get(), {{marker_variable, note_.id.marker}}});
+    auto spawned = spawn(writer->get());
     if (!spawned) {
         remove_note(config_.state_file);
         return feed(router::input::StartFailed{spawned.error().message()});
@@ -180,8 +193,8 @@ void ProcessInstance::start() {
     const int pidfd = spawned->pidfd.get();
     if (const auto watched = watch(std::move(spawned->pidfd)); !watched) {
         // What cannot be watched must not be.
-        send_signal(pidfd, SIGKILL);
-        (void)reap(pidfd);
+        process::send_signal(pidfd, SIGKILL);
+        (void)process::reap(pidfd);
         return feed(router::input::StartFailed{watched.error().message()});
     }
     feed(router::input::Started{spawned->pid});
@@ -200,7 +213,7 @@ Result<> ProcessInstance::watch(UniqueFd&& pidfd) {
 }
 
 void ProcessInstance::exited() {
-    const ProcessEnd end = reap(ended_.native_handle());
+    const process::ProcessEnd end = process::reap(ended_.native_handle());
     boost::system::error_code ignored;
     ended_.close(ignored);
     output_.drain();
@@ -212,7 +225,7 @@ void ProcessInstance::exited() {
 
 void ProcessInstance::signal(int number, const Instance::Done& done) {
     if (ended_.is_open()) {
-        send_signal(ended_.native_handle(), number);
+        process::send_signal(ended_.native_handle(), number);
         return done({});
     }
     if (ending_) return done({});
@@ -225,7 +238,7 @@ void ProcessInstance::signal(int number, const Instance::Done& done) {
 void ProcessInstance::kill() {
     next_signal_ = SIGKILL;
     signal_all(members(note_.id), SIGKILL);
-    if (ended_.is_open()) send_signal(ended_.native_handle(), SIGKILL);
+    if (ended_.is_open()) process::send_signal(ended_.native_handle(), SIGKILL);
 }
 
 void ProcessInstance::end_rest(bool polite) {
@@ -284,10 +297,10 @@ std::vector<ProcessStat> wait_for_end(const InstanceId& id, Duration limit) {
     const BootTime deadline = BootClock::now() + limit;
     bool asked = false;
     for (;;) {
-        const UniqueFd pidfd = id.pid > 0 ? open_pidfd(id.pid) : UniqueFd();
+        const UniqueFd pidfd = id.pid > 0 ? process::open_pidfd(id.pid) : UniqueFd();
         const auto stat = pidfd ? read_stat(id.pid) : std::nullopt;
         // A child of this process stays a zombie until it is reaped.
-        if (stat && stat->start == id.start && stat->dead()) (void)reap(pidfd.get());
+        if (stat && stat->start == id.start && stat->dead()) (void)process::reap(pidfd.get());
         std::vector<ProcessStat> left = members(id);
         if (left.empty() || BootClock::now() >= deadline) return left;
         const bool orphans = std::none_of(left.begin(), left.end(),
@@ -313,7 +326,7 @@ Result<bool> end_noted_process(const std::string& state_file, Duration stop_time
         return false;
     }
     if (found->pidfd) {
-        send_signal(found->pidfd.get(), SIGTERM);
+        process::send_signal(found->pidfd.get(), SIGTERM);
     } else {
         signal_all(found->processes, SIGTERM);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/process_tree.hpp"
 
+#include "base/process/process.hpp"
 #include "base/unique_fd.hpp"
-#include "router/io/process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -151,11 +151,11 @@ std::vector<ProcessStat> members(const InstanceId& instance) {
 
 void signal_all(const std::vector<ProcessStat>& processes, int number) {
     for (const ProcessStat& process : processes) {
-        const UniqueFd pidfd = open_pidfd(process.pid);
+        const UniqueFd pidfd = process::open_pidfd(process.pid);
         if (!pidfd) continue;
         // The descriptor holds the process: if it began when it should, it is the right one.
         const auto now = read_stat(process.pid);
-        if (now && now->start == process.start) send_signal(pidfd.get(), number);
+        if (now && now->start == process.start) process::send_signal(pidfd.get(), number);
     }
 }
 

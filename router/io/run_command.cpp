@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/run_command.hpp"
 
+#include "base/process/process.hpp"
 #include "router/exit_words.hpp"
 #include "router/output_lines.hpp"
 
@@ -46,15 +47,22 @@ class Command : public std::enable_shared_from_this<Command> {
     Command(const asio::any_io_executor& executor, Done done)
         : done_(std::move(done)), ended_(executor), output_(executor), timer_(executor) {}
 
-    void start(SpawnSpec spec, Duration timeout) {
-        name_ = spec.argv.empty() ? "" : spec.argv.front();
+    void start(const std::vector<std::string>& argv, const std::string& user, Duration timeout) {
+        name_ = argv.empty() ? "" : argv.front();
         timeout_ = timeout;
+        process::SpawnSpec spec;
+        spec.argv = argv;
+        if (!user.empty()) {
+            auto account = process::find_account(user);
+            if (!account) return finish(tl::unexpected(account.error()));
+            spec.account = std::move(*account);
+        }
         std::array<int, 2> ends{-1, -1};
         if (::pipe2(ends.data(), O_CLOEXEC) != 0) return finish(fail_errno("pipe", errno));
         UniqueFd reading(ends[0]);
         const UniqueFd writing(ends[1]);
         spec.output = writing.get();
-        auto spawned = spawn(spec);
+        auto spawned = process::spawn(spec);
         if (!spawned) return finish(tl::unexpected(spawned.error()));
         pid_ = spawned->pid;
         ::fcntl(reading.get(), F_SETFL, O_NONBLOCK);
@@ -64,7 +72,7 @@ class Command : public std::enable_shared_from_this<Command> {
         ended_.assign(spawned->pidfd.get(), failed);
         if (failed) {
             ::kill(-pid_, SIGKILL);
-            (void)reap(spawned->pidfd.get());
+            (void)process::reap(spawned->pidfd.get());
             return finish(fail("watch " + name_ + ": " + failed.message()));
         }
         (void)spawned->pidfd.release();
@@ -102,7 +110,7 @@ class Command : public std::enable_shared_from_this<Command> {
     }
 
     void reaped() {
-        const ProcessEnd end = reap(ended_.native_handle());
+        const process::ProcessEnd end = process::reap(ended_.native_handle());
         // What it left in the background may hold the pipe: what is there now is all there is.
         for (int i = 0; i < 16; ++i) {
             const std::size_t before = said_.size();
@@ -140,9 +148,10 @@ class Command : public std::enable_shared_from_this<Command> {
 
 }  // namespace
 
-void run_command(asio::any_io_executor executor, SpawnSpec spec, Duration timeout,
+void run_command(asio::any_io_executor executor, const std::vector<std::string>& argv,
+                 const std::string& user, Duration timeout,
                  std::function<void(Result<std::string>)> done) {
-    std::make_shared<Command>(executor, std::move(done))->start(std::move(spec), timeout);
+    std::make_shared<Command>(executor, std::move(done))->start(argv, user, timeout);
 }
 
 }  // namespace hamr::router_io

@@ -151,7 +151,7 @@ class Supervisor::Impl : public std::enable_shared_from_this<Supervisor::Impl> {
     }
 
     void perform(const action::Judge&) {
-        run_command(executor_, {plan_.judge, plan_.user, -1, {}}, judge_timeout,
+        run_command(executor_, plan_.judge, plan_.user, judge_timeout,
                     [self = shared_from_this()](const Result<std::string>& said) {
                         if (said) return self->feed(input::Judged{});
                         self->feed(input::Judged{
@@ -210,7 +210,7 @@ void Supervisor::Impl::request(router::Ask what) {
     } else if (const auto* admin = std::get_if<router::AdminCommand>(&request)) {
         run_admin(executor_, plan_, config_, admin->text, request_timeout, said);
     } else if (const auto* command = std::get_if<router::RunCommand>(&request)) {
-        run_command(executor_, {command->argv, plan_.user, -1, {}}, judge_timeout, said);
+        run_command(executor_, command->argv, plan_.user, judge_timeout, said);
     } else if (what == router::Ask::stop) {
         instance_->stop(answered);
     } else {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/unit_instance.hpp"
 
-#include "router/io/process.hpp"
+#include "base/process/process.hpp"
 #include "router/io/process_tree.hpp"
 #include "router/io/unit_bus.hpp"
 #include "router/unit_follower.hpp"
@@ -219,7 +219,7 @@ void UnitInstance::whole(Reading& reading) {
         if (const auto stat = read_stat(values.main_pid)) values.main_since = start_time(*stat);
     }
     if (reading.end_code != 0) {
-        values.main_end = end_in_words(reading.end_code, reading.end_status).how;
+        values.main_end = process::end_in_words(reading.end_code, reading.end_status).how;
     }
     if (reading.job) follower_.job_ended(*reading.job);
     feed(follower_.observe(values));
@@ -234,7 +234,7 @@ void UnitInstance::watch_main() {
     ErrorCode error;
     main_ended_.close(error);
     watched_pid_ = pid;
-    UniqueFd pidfd = pid > 0 ? open_pidfd(pid) : UniqueFd();
+    UniqueFd pidfd = pid > 0 ? process::open_pidfd(pid) : UniqueFd();
     if (!pidfd) return;
     main_ended_.assign(pidfd.get(), error);
     if (error) return;

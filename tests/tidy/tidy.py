@@ -22,14 +22,14 @@ FUNCTION_LIMIT = 120
 # Who may include whom: the first pattern that matches a file's path decides; the second pattern is
 # what its "…" includes may start with. Both are regular expressions on paths from the root.
 LAYERS = [
-    (r"base/mysql/", r"base/"),
-    (r"base/", r"base/(?!mysql/)"),
+    (r"base/(mysql|process)/", r"base/"),
+    (r"base/", r"base/(?!mysql/|process/)"),
     *((rf"{room}/(io|gate)/", rf"(base|{room})/") for room in DOMAINS),
-    *((rf"{room}/", rf"(base/(?!mysql/(?!failure\.hpp))|{room}/(?!io/|gate/))")
+    *((rf"{room}/", rf"(base/(?!process/|mysql/(?!failure\.hpp))|{room}/(?!io/|gate/))")
       for room in DOMAINS),
     (r"agent/", r"(base|agent|election|vip|health|router)/"),
     (r"tests/(sim|scenarios|property)/",
-     r"(base/(?!mysql/)|(election|vip|health|router)/(?!io/|gate/)"
+     r"(base/(?!mysql/|process/)|(election|vip|health|router)/(?!io/|gate/)"
      r"|tests/(sim|scenarios|property)/)"),
     (r"tests/lab/", r"(base/(?!mysql/)|tests/lab/)"),
     (r"tests/", r"(base|agent|election|vip|health|router|tests)/"),
@@ -37,8 +37,8 @@ LAYERS = [
 
 # Pure libraries: no Asio, logging, sockets, kernel, threads, files, or randomness of their own.
 # vip/gate is the part of vip/io that talks to BPF.
-PURE = re.compile(r"(base/(?!mysql/(?!failure\.hpp))|(election|vip|health|router)/(?!io/|gate/)"
-                  r"|tests/sim/)")
+PURE = re.compile(r"(base/(?!process/|mysql/(?!failure\.hpp))"
+                  r"|(election|vip|health|router)/(?!io/|gate/)|tests/sim/)")
 BANNED_HEADERS = re.compile(
     r"boost/(asio|beast)|spdlog/|sys/|net/|netinet/|arpa/|linux/|netlink/|bpf/|libmnl/|libnftnl/"
     r"|libnetfilter|mariadb/|mysql|thread$|mutex$|shared_mutex$|condition_variable$|future$|atomic$"

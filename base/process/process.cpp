@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "router/io/process.hpp"
+#include "base/process/process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,38 +24,9 @@
 
 extern char** environ;
 
-namespace hamr::router_io {
+namespace hamr::process {
 
 namespace {
-
-struct User {
-    std::string name;
-    std::string home;
-    uid_t uid = 0;
-    gid_t gid = 0;
-    std::vector<gid_t> groups;
-};
-
-Result<User> find_user(const std::string& name) {
-    std::vector<char> buffer(16 * 1024);
-    passwd entry{};
-    passwd* found = nullptr;
-    const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) {
-        if (error == 0) return fail("there is no user \"" + name + "\" on this host");
-        return fail_errno("look for the user \"" + name + "\"", error);
-    }
-    User user{name, entry.pw_dir, entry.pw_uid, entry.pw_gid, std::vector<gid_t>(64)};
-    int count = static_cast<int>(user.groups.size());
-    while (::getgrouplist(name.c_str(), user.gid, user.groups.data(), &count) < 0) {
-        if (static_cast<std::size_t>(count) <= user.groups.size() || count > NGROUPS_MAX) {
-            return fail("the groups of the user \"" + name + "\" cannot be told");
-        }
-        user.groups.resize(static_cast<std::size_t>(count));
-    }
-    user.groups.resize(static_cast<std::size_t>(count));
-    return user;
-}
 
 /// What systemd tells its services about themselves is not for their children: a router that said
 /// READY=1 would speak for the agent.
@@ -68,16 +39,20 @@ bool is_for_agent_only(std::string_view variable) {
                        [&](std::string_view name) { return variable.starts_with(name); });
 }
 
-std::vector<std::string> make_environment(const SpawnSpec& spec, const std::optional<User>& user) {
-    auto added = spec.environment;
-    if (user) {
-        added.emplace_back("HOME", user->home);
-        added.emplace_back("USER", user->name);
-        added.emplace_back("LOGNAME", user->name);
+constexpr std::string_view places = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+
+std::vector<std::string> make_environment(const SpawnSpec& spec) {
+    auto added = spec.variables;
+    if (spec.account) {
+        added.emplace_back("HOME", spec.account->home);
+        added.emplace_back("USER", spec.account->name);
+        added.emplace_back("LOGNAME", spec.account->name);
     }
+    const bool plain = spec.environment == Environment::plain;
+    if (plain) added.emplace_back("LC_ALL", "C");
     std::vector<std::string> environment;
     bool has_path = false;
-    for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+    for (char** each = plain ? nullptr : environ; each != nullptr && *each != nullptr; ++each) {
         const std::string_view variable = *each;
         const bool replaced = std::any_of(added.begin(), added.end(), [&](const auto& it) {
             return variable.starts_with(it.first + "=");
@@ -86,7 +61,7 @@ std::vector<std::string> make_environment(const SpawnSpec& spec, const std::opti
         has_path = has_path || variable.starts_with("PATH=");
         environment.emplace_back(variable);
     }
-    if (!has_path) environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    if (!has_path) environment.push_back("PATH=" + std::string(places));
     for (const auto& [name, value] : added) environment.push_back(name + "=" + value);
     return environment;
 }
@@ -113,9 +88,10 @@ struct Plan {
     const char* program = nullptr;
     char* const* argv = nullptr;
     char* const* environment = nullptr;
-    const User* user = nullptr;
+    const Account* account = nullptr;
     int input = -1;
     int output = -1;
+    int errors = -1;
     bool reset_oom = false;
     // Written by the child, which shares this memory.
     Step failed = Step::none;
@@ -139,10 +115,10 @@ void forget_signals() {
 }
 
 /// The C library's functions would try to change every thread of the agent: system calls only.
-bool become(const User& user) {
-    return ::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
-           ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
-           ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+bool become(const Account& account) {
+    return ::syscall(SYS_setgroups, account.groups.size(), account.groups.data()) == 0 &&
+           ::syscall(SYS_setresgid, account.gid, account.gid, account.gid) == 0 &&
+           ::syscall(SYS_setresuid, account.uid, account.uid, account.uid) == 0;
 }
 
 /// Between clone and exec, on a stack of its own in the agent's memory.
@@ -158,12 +134,12 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int child_main(vo
         const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
         if (score >= 0 && ::write(score, "0", 1) < 0) plan.reset_oom = false;
     }
-    // Both lie above 2: the agent's own 0, 1 and 2 are always open.
+    // All lie above 2: the agent's own 0, 1 and 2 are always open.
     ::dup2(plan.input, STDIN_FILENO);
     ::dup2(plan.output, STDOUT_FILENO);
-    ::dup2(plan.output, STDERR_FILENO);
+    ::dup2(plan.errors, STDERR_FILENO);
     ::syscall(SYS_close_range, 3U, ~0U, 0U);
-    if (plan.user != nullptr && !become(*plan.user)) {
+    if (plan.account != nullptr && !become(*plan.account)) {
         plan.error = errno;
         plan.failed = Step::user;
         ::_exit(127);
@@ -178,14 +154,15 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int child_main(vo
 Error explain(const Plan& plan, const SpawnSpec& spec) {
     const std::string program = plan.program;
     const std::error_code code(plan.error, std::system_category());
-    if (plan.failed == Step::user) return {"cannot become the user \"" + spec.user + "\"", code};
+    const std::string user = spec.account ? spec.account->name : "";
+    if (plan.failed == Step::user) return {"cannot become the user \"" + user + "\"", code};
     switch (plan.error) {
         case ENOENT:
             if (::access(plan.program, F_OK) != 0) return {"no such file: " + program, {}};
             return {program + " cannot be run: its interpreter or loader is missing", {}};
         case EACCES:
             return {"no permission to run " + program +
-                        (spec.user.empty() ? "" : " as the user \"" + spec.user + "\""),
+                        (user.empty() ? "" : " as the user \"" + user + "\""),
                     {}};
         case ENOEXEC:
             return {program + " is not a program that this host can run", {}};
@@ -217,12 +194,33 @@ pid_t clone_child(Plan& plan, int& pidfd) {
 
 }  // namespace
 
+Result<Account> find_account(const std::string& name) {
+    std::vector<char> buffer(16 * 1024);
+    passwd entry{};
+    passwd* found = nullptr;
+    const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) {
+        if (error == 0) return fail("there is no user \"" + name + "\" on this host");
+        return fail_errno("look for the user \"" + name + "\"", error);
+    }
+    Account account{name, entry.pw_dir, entry.pw_uid, entry.pw_gid, std::vector<gid_t>(64)};
+    int count = static_cast<int>(account.groups.size());
+    while (::getgrouplist(name.c_str(), account.gid, account.groups.data(), &count) < 0) {
+        if (static_cast<std::size_t>(count) <= account.groups.size() || count > NGROUPS_MAX) {
+            return fail("the groups of the user \"" + name + "\" cannot be told");
+        }
+        account.groups.resize(static_cast<std::size_t>(count));
+    }
+    account.groups.resize(static_cast<std::size_t>(count));
+    return account;
+}
+
 Result<std::string> find_program(const std::string& program) {
     if (program.empty()) return fail("no program is named");
     if (program.find('/') != std::string::npos) return program;
     const char* const own = ::getenv("PATH");
     std::string path = own == nullptr ? "" : own;
-    path += ":/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+    path += ":" + std::string(places);
     std::string_view rest = path;
     while (!rest.empty()) {
         const std::size_t end = rest.find(':');
@@ -240,23 +238,24 @@ Result<std::string> find_program(const std::string& program) {
 Result<Spawned> spawn(const SpawnSpec& spec) {
     const auto program = find_program(spec.argv.empty() ? "" : spec.argv.front());
     if (!program) return tl::unexpected(program.error());
-    std::optional<User> user;
-    if (!spec.user.empty()) {
-        auto found = find_user(spec.user);
-        if (!found) return tl::unexpected(found.error());
-        user = std::move(*found);
-    }
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     const UniqueFd input = above_standard(null.get());
     const UniqueFd output = above_standard(spec.output >= 0 ? spec.output : null.get());
-    if (!input || !output) return fail_errno("descriptors for " + *program, errno);
+    const UniqueFd errors = above_standard(spec.errors >= 0 ? spec.errors : output.get());
+    if (!input || !output || !errors) return fail_errno("descriptors for " + *program, errno);
 
     std::vector<std::string> argv = spec.argv;
-    std::vector<std::string> environment = make_environment(spec, user);
+    std::vector<std::string> environment = make_environment(spec);
     const std::vector<char*> argv_pointers = pointers(argv);
     const std::vector<char*> environment_pointers = pointers(environment);
-    Plan plan{program->c_str(),        argv_pointers.data(), environment_pointers.data(),
-              user ? &*user : nullptr, input.get(),          output.get()};
+    Plan plan;
+    plan.program = program->c_str();
+    plan.argv = argv_pointers.data();
+    plan.environment = environment_pointers.data();
+    plan.account = spec.account ? &*spec.account : nullptr;
+    plan.input = input.get();
+    plan.output = output.get();
+    plan.errors = errors.get();
     plan.reset_oom = is_spared_when_memory_is_short();
 
     int pidfd = -1;
@@ -306,4 +305,4 @@ bool has_ended(int pidfd) {
     return ::poll(&end, 1, 0) > 0;
 }
 
-}  // namespace hamr::router_io
+}  // namespace hamr::process

@@ -5,6 +5,7 @@
 #include "base/unique_fd.hpp"
 
 #include <csignal>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,20 +17,37 @@
 //
 // The child   has a session of its own, normal scheduling, nice 0, no blocked or ignored signals,
 //             no protection from the kernel's memory killer (the agent may have some), umask 022, /
-//             as its directory, no descriptors but 0 (/dev/null), 1 and 2 (`output`), the agent's
-//             environment without what systemd told the agent. It survives the agent.
+//             as its directory, no descriptors but 0, 1 and 2. It survives the agent.
 // Cost        The child shares the agent's memory until exec (as vfork), so locked memory is not
 //             copied and the pulse thread sees no copy-on-write faults. This call lasts until exec.
-// Names       of users are looked up in the host's database, which may block where that is remote.
 
-namespace hamr::router_io {
+namespace hamr::process {
+
+/// Whom to run as.
+struct Account {
+    std::string name;
+    std::string home;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::vector<gid_t> groups;
+};
+
+/// Asks the host's user database, which may block where that is remote.
+[[nodiscard]] Result<Account> find_account(const std::string& user);
+
+enum class Environment {
+    agents,  ///< the agent's, without what systemd told the agent
+    plain,   ///< PATH and LC_ALL=C: what a short command needs, the same on every host
+};
 
 struct SpawnSpec {
-    std::vector<std::string> argv;  ///< argv[0] without a slash is searched for in PATH and sbin
-    std::string user;               ///< empty: as the agent
-    int output = -1;                ///< for stdout and stderr; -1: /dev/null
-    /// Added to the environment.
-    std::vector<std::pair<std::string, std::string>> environment;
+    std::vector<std::string> argv;   ///< argv[0] without a slash is searched for in PATH and sbin
+    std::optional<Account> account;  ///< none: as the agent
+    int output = -1;                 ///< for stdout; -1: /dev/null
+    int errors = -1;                 ///< for stderr; -1: where `output` goes
+    Environment environment = Environment::agents;
+    /// Added to the environment, with HOME, USER and LOGNAME of the account.
+    std::vector<std::pair<std::string, std::string>> variables;
 };
 
 struct Spawned {
@@ -65,4 +83,4 @@ bool send_signal(int pidfd, int number);
 /// Whether the process has ended (it may still be a zombie).
 [[nodiscard]] bool has_ended(int pidfd);
 
-}  // namespace hamr::router_io
+}  // namespace hamr::process
