@@ -12,8 +12,8 @@ from loadtools import (PASSTHROUGH_PORT, PORT, WatchedServe, haproxy_config, man
 VIP = "192.0.2.100"
 DIRECT, EMBEDDED, HAPROXY = "direct", "embedded", "haproxy"
 TERMINATING, PASSTHROUGH = "mysqlrouter", "mysqlrouter passthrough"
-# 100 bytes on the wire; the answer of five packets is about twice that.
-STATEMENT = "SELECT REPEAT('v', 100) AS answer".ljust(94) + ";"
+# 100 bytes on the wire, and 200 of answer in five packets.
+STATEMENT = "SELECT REPEAT('v', 140) AS answer".ljust(94) + ";"
 BULK_STATEMENT = "SELECT REPEAT('v', 8000000) AS answer"
 
 
