@@ -137,8 +137,7 @@ std::string show_status(const Status& status, WallTime now, const Paint& paint) 
     for (const GroupStatus& group : status.groups) text += show_group(status, group, now, paint);
     text += "\n" + show_nodes(status, paint);
     if (!is_witness(status)) {
-        text += show_router(status.router, now, paint);
-        if (status.flows) text += show_flows(*status.flows, paint);
+        text += show_router(status.router, status.flows, now, paint);
         text += show_checks(status.checks, now, paint);
     }
     text += show_drops(status, paint);

@@ -89,25 +89,16 @@ std::vector<std::string> output_lines(const CheckStatus& check, std::size_t colu
     return lines;
 }
 
-}  // namespace
-
-std::string show_router(const RouterStatus& router, WallTime now, const Paint& paint) {
-    std::string text = "\n" + paint(Tone::strong, "router " + printable(router.kind)) + "\n";
-    text += line("state", paint(tone_of(router.state), to_string(router.state)) + ", " +
-                              count(router.flows, "flow"));
-    if (!router.reason.empty()) text += line("reason", printable(router.reason));
-    if (router.process) text += show_process(*router.process, now, paint);
-    return router.backends.empty() ? text : text + show_backends(router.backends, paint);
-}
-
+/// "flows 812 here, router2 has them 0.4 ms later".
 std::string show_flows(const FlowsStatus& flows, const Paint& paint) {
     std::string words = std::to_string(flows.own) + " here";
     if (flows.replicas > 0) words += ", " + std::to_string(flows.replicas) + " held for others";
     bool bad = flows.refused > 0;
     for (const FlowStreamStatus& stream : flows.streams) {
         if (stream.state != "synced") {
-            words += ", " + printable(stream.peer) + " does not have them (" +
-                     printable(stream.state) + ")";
+            const std::string state = printable(stream.state);
+            words += ", " + printable(stream.peer) +
+                     (flows.own > 0 ? " does not have them (" + state + ")" : " " + state);
             bad = bad || flows.own > 0;
         } else if (flows.own > 0) {
             words += ", " + printable(stream.peer) + " has them " +
@@ -116,6 +107,19 @@ std::string show_flows(const FlowsStatus& flows, const Paint& paint) {
     }
     if (flows.refused > 0) words += ", " + std::to_string(flows.refused) + " refused";
     return line("flows", bad ? paint(Tone::warn, words) : words);
+}
+
+}  // namespace
+
+std::string show_router(const RouterStatus& router, const std::optional<FlowsStatus>& flows,
+                        WallTime now, const Paint& paint) {
+    std::string text = "\n" + paint(Tone::strong, "router " + printable(router.kind)) + "\n";
+    text += line("state", paint(tone_of(router.state), to_string(router.state)) + ", " +
+                              count(router.flows, "flow"));
+    if (!router.reason.empty()) text += line("reason", printable(router.reason));
+    if (flows) text += show_flows(*flows, paint);
+    if (router.process) text += show_process(*router.process, now, paint);
+    return router.backends.empty() ? text : text + show_backends(router.backends, paint);
 }
 
 std::string show_checks(const std::vector<CheckStatus>& checks, WallTime now, const Paint& paint) {

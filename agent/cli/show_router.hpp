@@ -4,6 +4,7 @@
 #include "agent/cli/terminal.hpp"
 #include "agent/control/model.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,9 @@
 
 namespace hamr::cli {
 
-[[nodiscard]] std::string show_router(const control::RouterStatus& router, control::WallTime now,
-                                      const Paint& paint);
-
-/// One line: "flows 812 here, router2 has them 0.4 ms later".
-[[nodiscard]] std::string show_flows(const control::FlowsStatus& flows, const Paint& paint);
+[[nodiscard]] std::string show_router(const control::RouterStatus& router,
+                                      const std::optional<control::FlowsStatus>& flows,
+                                      control::WallTime now, const Paint& paint);
 
 /// A table, at most 100 columns wide; "" without checks.
 [[nodiscard]] std::string show_checks(const std::vector<control::CheckStatus>& checks,

@@ -93,6 +93,16 @@ TEST(Translate, ARouterCountsAsHealthyOnlyOnceItsRouterHasSpoken) {
     EXPECT_THAT(translated(0).health_sources, ElementsAre("router"));
 }
 
+TEST(Translate, OnlyTheEmbeddedRouterForwardsAfterAHandover) {
+    EXPECT_EQ(translated(0).forward, 2s);
+    EXPECT_EQ(translated(2).forward, 0s) << "a witness has nothing to forward";
+    const config::Loaded none = config::parse(
+        "cluster: shop\nnodes: {router1: 192.0.2.11, router2: 192.0.2.12}\n"
+        "key_file: /etc/hamr/hamr.key\nvip: 192.0.2.100/24\nrouter: {kind: none}\n",
+        "shop.yaml");
+    EXPECT_EQ(pulse_config(none.config, 0, {config::generate_key()}).forward, 0s);
+}
+
 TEST(Translate, AWitnessHoldsNothing) {
     EXPECT_FALSE(translated(2).holds_addresses);
     EXPECT_THAT(translated(2).health_sources, IsEmpty());

@@ -83,6 +83,17 @@ TEST(StatusJson, OfASupervisedRouterThereAndBack) {
     EXPECT_THAT(to_json(sample_status()), Not(HasSubstr("process")));
 }
 
+TEST(StatusJson, FlowsThereAndBack) {
+    Status status = sample_status();
+    EXPECT_THAT(to_json(status), Not(HasSubstr("streams")));
+    status.flows = FlowsStatus{812, 5, {{"router2", "synced", 0.25, 0.5, 1}}, 2, 3};
+    EXPECT_THAT(to_json(status),
+                HasSubstr(R"("flows":{"own":812,"replicas":5,"streams":[{"peer":"router2",)"
+                          R"("state":"synced","lag_ms":0.25,"delay_ms":0.5,"resyncs":1}],)"
+                          R"("missed":2,"refused":3})"));
+    EXPECT_EQ(parse_status(to_json(status))->flows, status.flows);
+}
+
 TEST(StatusJson, EveryWordThereAndBack) {
     using Drain = DrainStatus::State;
     for (const Drain state : {Drain::none, Drain::moving, Drain::finishing, Drain::drained}) {

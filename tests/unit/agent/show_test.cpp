@@ -284,6 +284,19 @@ TEST(ShowStatus, LongReasonsAreBroken) {
     EXPECT_THAT(page(status), HasSubstr(" word7 word8\n            word9 "));
 }
 
+TEST(ShowStatus, FlowsAreALineThatSaysHowFarBehindThePeersAre) {
+    control::Status status = well();
+    EXPECT_THAT(page(status), Not(HasSubstr(" here")));
+    status.flows = control::FlowsStatus{812, 0, {{"router2", "synced", 0, 0.4, 0}}, 0, 0};
+    EXPECT_THAT(page(status), HasSubstr("  flows     812 here, router2 has them 0.4 ms later\n"));
+    status.flows->streams[0].lag_ms = 70;
+    EXPECT_THAT(page(status), HasSubstr("812 here, router2 has them 70 ms later\n"));
+    status.flows->streams[0].state = "connecting";
+    EXPECT_THAT(page(status), HasSubstr("812 here, router2 does not have them (connecting)\n"));
+    status.flows = control::FlowsStatus{0, 812, {{"router2", "synced", 0, 0.4, 0}}, 0, 3};
+    EXPECT_THAT(page(status), HasSubstr("0 here, 812 held for others, 3 refused\n"));
+}
+
 TEST(ShowStatus, DrainedNodesArePlainAndNoProblem) {
     control::Status status = well();
     status.nodes[1].drained = true;
