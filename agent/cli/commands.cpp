@@ -164,6 +164,16 @@ const Command commands[] = {
      "itself is read only when hamrd starts: restart hamrd to change that.",
      {},
      run_reload},
+    {"restart",
+     "",
+     "restart the agent in place, as after an upgrade; nothing moves",
+     "The agent executes its program again, which a newer package may have replaced: same\n"
+     "process, same term, same address. It reads hamr.yaml and rehearses the start first;\n"
+     "what speaks against it is told, and nothing has happened then. A leader whose lease\n"
+     "is shorter than that takes hands over first. Nodes, groups, addresses, quorum and\n"
+     "heartbeat cannot be changed in this way.",
+     {},
+     run_restart},
     {"history",
      "",
      "every move of leadership, with its reason",

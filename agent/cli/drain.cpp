@@ -26,6 +26,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds restart_time{10};
+constexpr std::chrono::milliseconds restart_look_period{20};
 constexpr milliseconds look_period{200};
 /// An agent that is restarted goes on with the drain; so long it may take.
 constexpr seconds longest_silence{15};
@@ -131,6 +133,22 @@ int run_drain(const Invocation& invocation) {
 
 int run_undrain(const Invocation& invocation) {
     return order(invocation, "/v1/undrain");
+}
+
+int run_restart(const Invocation& invocation) {
+    const auto before = look(invocation);
+    if (const int code = order(invocation, "/v1/restart"); code != exit_done) return code;
+    const auto deadline = Clock::now() + restart_time;
+    while (Clock::now() < deadline) {
+        std::this_thread::sleep_for(restart_look_period);
+        const auto status = look(invocation);
+        if (!status || (before && status->started == before->started)) continue;
+        print("restarted: version " + printable(status->version) + "\n");
+        return finish_output();
+    }
+    print_error("the agent has not restarted within 10 s",
+                "`hamr history` and the agent's log say why");
+    return exit_failed;
 }
 
 int run_reload(const Invocation& invocation) {

@@ -11,5 +11,7 @@ namespace hamr::cli {
 int run_drain(const Invocation& invocation);
 int run_undrain(const Invocation& invocation);
 int run_reload(const Invocation& invocation);
+/// Returns once the new program answers.
+int run_restart(const Invocation& invocation);
 
 }  // namespace hamr::cli

@@ -25,6 +25,8 @@ class Handler {
     virtual void drain(DrainRequest request, std::function<void(Answer)> done) = 0;
     /// The router reloads its configuration in its own way.
     virtual void reload(std::function<void(Answer)> done) = 0;
+    /// The agent executes its program again. `done` comes before that.
+    virtual void restart(std::function<void(Answer)> done) = 0;
 };
 
 }  // namespace hamr::control

@@ -282,6 +282,7 @@ std::string to_json(const Status& status) {
                         {"groups", std::move(groups)},      {"nodes", std::move(nodes)},
                         {"router", to_value(status.router)}};
     if (status.flows) object["flows"] = to_value(*status.flows);
+    if (status.started) object["started"] = time_or_null(status.started);
     object["checks"] = std::move(checks);
     object["drain"] = to_value(status.drain);
     object["drops"] = std::move(drops);
@@ -304,6 +305,7 @@ Result<Status> parse_status(std::string_view text) {
     reader.text("cluster", status.cluster, true);
     reader.text("node", status.node, true);
     reader.text("version", status.version);
+    reader.time("started", status.started);
     reader.text("quorum", status.quorum);
     reader.each_member("groups", [&](std::string name, const json::value& group) {
         status.groups.push_back(read_group(std::move(name), group, error));

@@ -152,7 +152,8 @@ struct Status {
     std::string cluster;
     std::string node;  // this one
     std::string version;
-    std::string quorum;  // the effective mode: majority or none
+    std::optional<WallTime> started;  // this program; a life may have had others before
+    std::string quorum;               // the effective mode: majority or none
     std::vector<GroupStatus> groups;
     std::vector<NodeStatus> nodes;  // this one included
     RouterStatus router;

@@ -94,13 +94,22 @@ void serve_reload(Handler& handler, const ApiRequest& request, const Done& done)
     if (!refuse_on_witness(handler, "reload", done)) handler.reload(answer_with(done));
 }
 
-constexpr std::array<Route, 7> routes{{{"GET", "/v1/status", serve_status},
+void serve_restart(Handler& handler, const ApiRequest& request, const Done& done) {
+    if (const auto order = parse_empty_request(request.body); !order) {
+        done({400, error_json(order.error().message(), "send {} or nothing"), {}});
+        return;
+    }
+    handler.restart(answer_with(done));
+}
+
+constexpr std::array<Route, 8> routes{{{"GET", "/v1/status", serve_status},
                                        {"GET", "/v1/history", serve_history},
                                        {"GET", "/v1/version", serve_version},
                                        {"POST", "/v1/failover", serve_failover},
                                        {"POST", "/v1/drain", serve_drain},
                                        {"POST", "/v1/undrain", serve_undrain},
-                                       {"POST", "/v1/reload", serve_reload}}};
+                                       {"POST", "/v1/reload", serve_reload},
+                                       {"POST", "/v1/restart", serve_restart}}};
 
 void dispatch(Handler& handler, const ApiRequest& request, const Done& done) {
     const std::string_view path =

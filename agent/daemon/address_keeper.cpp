@@ -59,7 +59,14 @@ void AddressKeeper::hold(std::size_t group, BootTime now) {
     changed_ = true;
 }
 
+void AddressKeeper::resume(std::size_t group, bool announced, BootTime now) {
+    hold(group, now);
+    entries_[group].tell_announced = !announced;
+    entries_[group].resumed = true;
+}
+
 void AddressKeeper::release(std::size_t group) {
+    entries_[group].resumed = false;
     entries_[group].tell_announced = false;
     entries_[group].plan.release();
     changed_ = true;
@@ -77,6 +84,7 @@ bool AddressKeeper::update(BootTime now) {
         const vip::Actions actions = entries_[group].plan.update(links_, now);
         for (const vip::Action& action : actions) carry_out(group, action);
         Entry& entry = entries_[group];
+        if (entry.resumed && entry.plan.established()) listen_where_held(entry);
         if (entry.tell_announced && entry.plan.established()) {
             entry.tell_announced = false;
             events_.announced(group);
@@ -127,6 +135,17 @@ void AddressKeeper::remove(std::size_t group, const vip::RemoveAddress& request)
                                  entries_[group].plan.done(request, result, BootClock::now());
                                  events_.update();
                              });
+}
+
+void AddressKeeper::listen_where_held(Entry& entry) {
+    entry.resumed = false;
+    for (const auto& [index, link] : links_.all()) {
+        for (const IpPrefix& there : link.addresses) {
+            for (const IpPrefix& ours : entry.plan.config().addresses) {
+                if (there.address == ours.address) listen(index);
+            }
+        }
+    }
 }
 
 void AddressKeeper::listen(vip::InterfaceIndex index) {

@@ -48,6 +48,8 @@ class AddressKeeper {
                                                        Events events);
 
     void hold(std::size_t group, BootTime now);
+    /// An earlier program of this life holds it already: what is there stays.
+    void resume(std::size_t group, bool announced, BootTime now);
     void release(std::size_t group);
     void announce(std::size_t group, BootTime now);
     void gated(vip::InterfaceIndex index, bool attached);
@@ -61,11 +63,14 @@ class AddressKeeper {
     /// None of the groups' addresses is on any interface, and nothing is under way.
     [[nodiscard]] bool all_gone() const;
     [[nodiscard]] const vip::Links& links() const { return links_; }
+    /// Where the gate stands, as far as gated() has told.
+    [[nodiscard]] const std::set<vip::InterfaceIndex>& gated() const { return gated_; }
 
   private:
     struct Entry {
         vip::Plan plan;
         bool tell_announced = false;
+        bool resumed = false;  ///< nobody listens yet where its addresses are
     };
 
     AddressKeeper(std::vector<vip::PlanConfig> groups, Events events);
@@ -74,6 +79,7 @@ class AddressKeeper {
     void add(std::size_t group, const vip::AddAddress& request);
     void remove(std::size_t group, const vip::RemoveAddress& request);
     void listen(vip::InterfaceIndex index);
+    void listen_where_held(Entry& entry);
 
     boost::asio::io_context* io_ = nullptr;
     Events events_;

@@ -12,6 +12,7 @@
 #include "agent/daemon/log.hpp"
 #include "agent/daemon/options.hpp"
 #include "agent/daemon/pulse.hpp"
+#include "agent/daemon/reexec.hpp"
 #include "agent/daemon/translate.hpp"
 #include "agent/daemon/warnings.hpp"
 #include "agent/daemon/work.hpp"
@@ -20,6 +21,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -117,15 +120,52 @@ int give_up(const config::Config& config, const Error& error) {
     return refuse(code_of(error, cli::exit_failed), error.message());
 }
 
-int serve(const Options& options, Inputs inputs) {
-    const auto lock = lock_namespace();
+/// The life that an earlier program has left, if this configuration can go on with it.
+std::optional<ResumedLife> resume_life(const Inputs& inputs, std::optional<Life> life) {
+    if (!life) return std::nullopt;
+    const PulseConfig config = pulse_config(inputs.config, inputs.self, inputs.keys);
+    const std::size_t groups = inputs.config.groups.size();
+    std::vector<std::string> addresses;
+    for (const std::vector<IpAddress>& group : gate_addresses(inputs.config)) {
+        for (const IpAddress& address : group) addresses.push_back(address.to_string());
+    }
+    auto election = election::Election::restore(config.settings, life->election, BootClock::now());
+    const bool other = addresses != life->addresses || life->terms.size() != groups ||
+                       life->led_since.size() != groups || life->announced.size() != groups;
+    if (!election || other) {
+        spdlog::warn("restart begins a new life reason=\"{}\"",
+                     election ? "other addresses" : election.error().message());
+        (void)vip::Gate::adopt(life->gate, groups);  // which closes its descriptors
+        return std::nullopt;
+    }
+    return ResumedLife{std::move(*life), std::move(*election)};
+}
+
+/// The gate of before with its lease as it is; else a new one, shut.
+Result<vip::Gate> open_gate(const Inputs& inputs, std::optional<ResumedLife>& life) {
+    if (life) {
+        auto adopted = vip::Gate::adopt(life->life.gate, inputs.config.groups.size());
+        if (adopted) return adopted;
+        spdlog::warn("restart begins a new life reason=\"{}\"", adopted.error().message());
+        life.reset();
+    }
+    return vip::Gate::open(gate_addresses(inputs.config));
+}
+
+int serve(const Options& options, const std::vector<std::string>& arguments, Inputs inputs,
+          std::optional<Life> left) {
+    reap_children();
+    auto lock = left && left->lock >= 0 ? Result<UniqueFd>(UniqueFd(left->lock)) : lock_namespace();
     if (!lock) return refuse(cli::exit_failed, lock.error().message());
+    const std::optional<int> nice = left ? std::optional(left->nice) : std::nullopt;
+    std::optional<ResumedLife> life = resume_life(inputs, std::move(left));
     lock_memory(inputs.warnings);
-    auto gate = vip::Gate::open(gate_addresses(inputs.config));
+    auto gate = open_gate(inputs, life);
     if (!gate) {
         return refuse(code_of(gate.error(), cli::exit_kernel), gate.error().message());
     }
-    const auto guarded = guard_links(*gate);
+    const bool resumed = life.has_value();
+    const auto guarded = resumed ? Result<std::vector<vip::InterfaceIndex>>() : guard_links(*gate);
     if (!guarded) {
         return refuse(code_of(guarded.error(), cli::exit_kernel), guarded.error().message());
     }
@@ -139,19 +179,28 @@ int serve(const Options& options, Inputs inputs) {
     boost::asio::io_context pulse_io{1};
     boost::asio::io_context work_io{1};
     Work work(work_io, inputs,
-              {options.socket, files,
-               drained_file(options.state, inputs.config.cluster, inputs.node().name)},
+              {options.socket,
+               files,
+               drained_file(options.state, inputs.config.cluster, inputs.node().name),
+               {options, arguments, lock->get()},
+               resumed},
               *gate);
+    hear_signals();
 
-    auto pulse = Pulse::open(pulse_io, pulse_inputs(inputs), *gate, work.listener());
+    auto pulse =
+        Pulse::open(pulse_io, pulse_inputs(inputs), *gate, work.listener(), std::move(life));
     if (!pulse) {
         return give_up(inputs.config, pulse.error());
     }
     work.set_pulse(**pulse);
+    if (resumed) work.resume((*pulse)->status().election);
     for (const vip::InterfaceIndex index : *guarded) (*pulse)->gated(index, true);
     lower_priority();
-    if (const auto started = work.start(); !started) {
-        return give_up(inputs.config, started.error());
+    if (nice) be_as_nice(*nice);
+    if (!resumed) {
+        if (const auto started = work.start(); !started) {
+            return give_up(inputs.config, started.error());
+        }
     }
     spdlog::info("started version={} cluster={} node={} quorum={} interval_ms={} misses={}",
                  control::version(), inputs.config.cluster, inputs.node().name,
@@ -159,7 +208,11 @@ int serve(const Options& options, Inputs inputs) {
                  to_ms(inputs.config.heartbeat.interval), inputs.config.heartbeat.misses);
     log_warnings(inputs.warnings);
     log_warnings(absent_addresses(inputs.node(), local_addresses()));
-    std::thread worker([&work] { work.run(); });
+    std::thread worker([&work, resumed] {
+        // Frames do not wait for the router.
+        if (resumed) work.start_or_stop();
+        work.run();
+    });
     std::vector<control::Warning> unused;
     raise_priority(unused);
     (*pulse)->run();
@@ -175,6 +228,7 @@ int serve(const Options& options, Inputs inputs) {
 }  // namespace
 
 int run(int argc, char** argv) {
+    const std::vector<std::string> arguments(argv, argv + argc);
     const auto parsed = parse_options(argc, argv);
     if (parsed.done) return parsed.code;
     const Options& options = parsed.options;
@@ -184,10 +238,16 @@ int run(int argc, char** argv) {
     ignore_sigpipe();
     // It is a reload, once the agent runs; until then it must not end it.
     std::signal(SIGHUP, SIG_IGN);
+    std::signal(SIGUSR2, SIG_IGN);
+    auto life = inherit_life();
     try {
         auto inputs = read_inputs(options);
         if (!inputs) return refuse(cli::exit_config, inputs.error().message());
-        return serve(options, std::move(*inputs));
+        if (options.rehearse) {
+            std::printf("%s\n", rehearsed_line(*options.rehearse).c_str());
+            return cli::exit_done;
+        }
+        return serve(options, arguments, std::move(*inputs), std::move(life));
     } catch (const config::ConfigError& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return error.cause() == std::errc::permission_denied ? cli::exit_no_permission

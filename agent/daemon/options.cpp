@@ -43,15 +43,16 @@ ParsedOptions parse_options(int argc, char** argv) {
     parsed.options.config = control::default_config;
     parsed.options.socket = control::default_socket;
     parsed.options.state = control::default_state;
-    static const std::array<option, 9> known{{{"config", required_argument, nullptr, 'c'},
-                                              {"node", required_argument, nullptr, 'n'},
-                                              {"socket", required_argument, nullptr, 's'},
-                                              {"state", required_argument, nullptr, 'd'},
-                                              {"cleanup", no_argument, nullptr, 'x'},
-                                              {"keep-router", no_argument, nullptr, 'k'},
-                                              {"version", no_argument, nullptr, 'v'},
-                                              {"help", no_argument, nullptr, 'h'},
-                                              {nullptr, 0, nullptr, 0}}};
+    static const std::array<option, 10> known{{{"config", required_argument, nullptr, 'c'},
+                                               {"node", required_argument, nullptr, 'n'},
+                                               {"socket", required_argument, nullptr, 's'},
+                                               {"state", required_argument, nullptr, 'd'},
+                                               {"cleanup", no_argument, nullptr, 'x'},
+                                               {"keep-router", no_argument, nullptr, 'k'},
+                                               {"rehearse", required_argument, nullptr, 'r'},
+                                               {"version", no_argument, nullptr, 'v'},
+                                               {"help", no_argument, nullptr, 'h'},
+                                               {nullptr, 0, nullptr, 0}}};
     const auto end_with = [&](int code) {
         parsed.done = true;
         parsed.code = code;
@@ -78,6 +79,9 @@ ParsedOptions parse_options(int argc, char** argv) {
                 break;
             case 'k':
                 parsed.options.keep_router = true;
+                break;
+            case 'r':
+                parsed.options.rehearse = optarg;
                 break;
             case 'v':
                 std::printf("hamrd %s\n", std::string(control::version()).c_str());

@@ -14,6 +14,8 @@ struct Options {
     std::string state;  ///< the directory of what survives a reboot
     bool cleanup = false;
     bool keep_router = false;  ///< with cleanup: the next agent adopts it
+    /// Read everything, start nothing, and say how long it took since then (CLOCK_BOOTTIME, ns).
+    std::optional<std::string> rehearse;
 };
 
 struct ParsedOptions {

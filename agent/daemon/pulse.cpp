@@ -17,6 +17,8 @@ namespace {
 constexpr Duration longest_stop = std::chrono::milliseconds{700};
 constexpr std::uint32_t demotion_no_link = 200;
 constexpr int rounds_per_event = 64;
+/// How long a program that goes on with a life may need to find out what the earlier one knew.
+constexpr Duration health_grace = std::chrono::seconds{3};
 
 election::BootId random_boot() {
     std::uint64_t value = 0;
@@ -24,27 +26,47 @@ election::BootId random_boot() {
     return election::BootId{value};
 }
 
+std::unique_ptr<election::Election> election_of(std::optional<ResumedLife>& life,
+                                                const election::Settings& settings) {
+    if (life) return std::move(life->election);
+    return std::make_unique<election::Election>(settings, random_boot(), BootClock::now());
+}
+
 }  // namespace
 
-Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener)
+Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener,
+             std::optional<ResumedLife> life)
     : io_(io),
       config_(std::move(config)),
       gate_(gate),
       listener_(std::move(listener)),
       cluster_(election::cluster_id(config_.settings.cluster)),
       keyring_(config_.keys),
-      election_(config_.settings, random_boot(), BootClock::now()),
+      resumed_(std::move(life)),
+      election_(election_of(resumed_, config_.settings)),
       alarm_(io),
       terms_(config_.groups.size()),
       led_since_(config_.groups.size(), long_ago) {
     for (const std::string& source : config_.health_sources) health_.declare(source);
     if (config_.holds_addresses) health_.declare("addresses");
-    if (config_.drained) election_.drain(BootClock::now(), true);
+    if (config_.drained) election_->drain(BootClock::now(), true);
+    if (!resumed_) return;
+    terms_ = resumed_->life.terms;
+    led_since_ = resumed_->life.led_since;
+    grace_until_ = BootClock::now() + health_grace;
+    for (const health::Source& source : health_.all()) unproven_.insert(source.name);
+    for (const health::Source& source : resumed_->life.health) {
+        health_.set(source);
+        unproven_.insert(source.name);
+    }
+    told_demotion_ = health_.verdict().demotion;
 }
 
 Result<std::unique_ptr<Pulse>> Pulse::open(boost::asio::io_context& io, PulseConfig config,
-                                           vip::Gate& gate, Listener listener) {
-    std::unique_ptr<Pulse> pulse(new Pulse(io, std::move(config), gate, std::move(listener)));
+                                           vip::Gate& gate, Listener listener,
+                                           std::optional<ResumedLife> life) {
+    std::unique_ptr<Pulse> pulse(
+        new Pulse(io, std::move(config), gate, std::move(listener), std::move(life)));
     const Result<> opened = pulse->open_all();
     if (!opened) return tl::unexpected(opened.error());
     return pulse;
@@ -55,7 +77,7 @@ Result<> Pulse::open_all() {
     events.announced = [this](std::size_t group) {
         const BootTime now = BootClock::now();
         const election::Term term = terms_[group];
-        election_.announced(now, config_.groups[group].id, term);
+        election_->announced(now, config_.groups[group].id, term);
         listener_.announced(config_.groups[group].name, term, now - led_since_[group]);
         settle(now);
     };
@@ -74,6 +96,7 @@ Result<> Pulse::open_all() {
     auto keeper = AddressKeeper::open(io_, std::move(plans), std::move(events));
     if (!keeper) return tl::unexpected(keeper.error());
     keeper_ = std::move(*keeper);
+    if (resumed_) resume_addresses();
 
     auto transport = election_io::Transport::open(
         io_, config_.own, [this](Bytes datagram, const Endpoint& source, int path) {
@@ -84,8 +107,20 @@ Result<> Pulse::open_all() {
     return transport_->set_peers(config_.peers);
 }
 
+void Pulse::resume_addresses() {
+    for (const int index : resumed_->life.gated) keeper_->gated(vip::InterfaceIndex{index}, true);
+    const BootTime now = BootClock::now();
+    for (std::size_t group = 0; group < terms_.size(); ++group) {
+        if (terms_[group] != election::Term{}) {
+            keeper_->resume(group, resumed_->life.announced[group], now);
+        }
+    }
+}
+
 void Pulse::run() {
     tick();
+    if (resumed_) listener_.resumed(BootClock::now() - resumed_->life.at);
+    resumed_.reset();
     auto guard = boost::asio::make_work_guard(io_);
     io_.run();
 }
@@ -97,7 +132,7 @@ void Pulse::received(Bytes datagram, const Endpoint& source, int path) {
         drop(now, frame.error(), source);
         return;
     }
-    const election::Received received = election_.receive(now, *frame, path);
+    const election::Received received = election_->receive(now, *frame, path);
     switch (received.verdict) {
         case election::Verdict::dropped:
             drop(now, received.reason, source);
@@ -126,7 +161,8 @@ void Pulse::drop(BootTime now, election::DropReason reason, const Endpoint& sour
 void Pulse::tick() {
     alarm_at_ = never;
     const BootTime now = BootClock::now();
-    election_.tick(now);
+    if (now >= grace_until_) end_grace(now);
+    election_->tick(now);
     settle(now);
 }
 
@@ -135,18 +171,21 @@ void Pulse::settle(BootTime now) {
     // the outermost call goes on until nothing is left.
     if (settling_) return;
     settling_ = true;
+    told_ = false;
     for (int round = 0; round < rounds_per_event; ++round) {
-        std::vector<election::Action> actions = election_.take_actions();
+        std::vector<election::Action> actions = election_->take_actions();
         for (election::Action& action : actions) carry_out(now, action);
         if (!keeper_->update(now) && actions.empty()) break;
     }
     settling_ = false;
+    if (leaving_) leave_if_fit(now);
     check_stopped(now);
     arm(now);
 }
 
 void Pulse::carry_out(BootTime now, election::Action& action) {
     if (auto* send = std::get_if<election::Send>(&action)) {
+        told_ = true;
         keyring_.seal_into(send->frame, buffer_);
         if (send->to == election::no_node) {
             transport_->send_all(buffer_);
@@ -181,7 +220,8 @@ void Pulse::carry_out(BootTime now, election::Action& action) {
 }
 
 void Pulse::arm(BootTime now) {
-    BootTime at = std::min({election_.next_wakeup(), keeper_->next(), stop_at_});
+    BootTime at = std::min({election_->next_wakeup(), keeper_->next(), stop_at_, grace_until_});
+    if (leaving_) at = std::min(at, leaving_->until);
     if (linger_until_ > now) at = std::min(at, linger_until_);
     if (at >= alarm_at_) return;  // the alarm set rings earlier; it will look again
     alarm_at_ = at;
@@ -201,18 +241,48 @@ std::size_t Pulse::group_index(election::GroupId group) const {
 // Health ------------------------------------------------------------------------------------------
 
 void Pulse::set_health(health::Source source) {
+    if (defer(source)) return;
     health_.set(std::move(source));
     report_health(BootClock::now());
 }
 
+bool Pulse::defer(const health::Source& source) {
+    if (!unproven_.contains(source.name)) return false;
+    const auto& all = health_.all();
+    const auto known = std::find_if(all.begin(), all.end(),
+                                    [&](const health::Source& s) { return s.name == source.name; });
+    deferred_.erase(source.name);
+    if (known == all.end() || source.demotion <= known->demotion) {
+        unproven_.erase(source.name);
+        return false;
+    }
+    deferred_[source.name] = source;
+    return true;
+}
+
+void Pulse::end_grace(BootTime now) {
+    grace_until_ = never;
+    for (const std::string& name : std::exchange(unproven_, {})) {
+        // Nobody speaks for it any more: the configuration has other checks now.
+        const auto& declared = config_.health_sources;
+        const bool known = name == "addresses" || deferred_.contains(name) ||
+                           std::find(declared.begin(), declared.end(), name) != declared.end();
+        if (!known) health_.remove(name);
+    }
+    for (auto& [name, source] : std::exchange(deferred_, {})) health_.set(std::move(source));
+    report_health(now);
+}
+
 void Pulse::forget_health(const std::string& source) {
+    unproven_.erase(source);
+    deferred_.erase(source);
     health_.remove(source);
     report_health(BootClock::now());
 }
 
 void Pulse::drain(bool drained) {
     const BootTime now = BootClock::now();
-    election_.drain(now, drained);
+    election_->drain(now, drained);
     settle(now);
 }
 
@@ -228,6 +298,7 @@ void Pulse::check_readiness() {
         source.reason = readiness.reason;
         source.urgent = true;  // a link is this host's own
     }
+    if (defer(source)) return;
     health_.set(std::move(source));
     report_health(now);
 }
@@ -237,7 +308,7 @@ void Pulse::report_health(BootTime now) {
     const health::Verdict verdict = health_.verdict();
     if (verdict.demotion != told_demotion_) listener_.demoted(verdict.demotion, verdict.reason);
     told_demotion_ = verdict.demotion;
-    election_.health(now, {verdict.demotion, verdict.begun_at, verdict.urgent, verdict.reason});
+    election_->health(now, {verdict.demotion, verdict.begun_at, verdict.urgent, verdict.reason});
     settle(now);
 }
 
@@ -252,7 +323,7 @@ void Pulse::gated(vip::InterfaceIndex index, bool attached) {
 std::uint32_t Pulse::request_failover(election::GroupId group, election::NodeId target,
                                       bool force) {
     const BootTime now = BootClock::now();
-    const std::uint32_t id = election_.request_failover(now, group, target, force);
+    const std::uint32_t id = election_->request_failover(now, group, target, force);
     // The answer may be among the actions already: it must not be told before the caller knows id.
     boost::asio::post(io_, [this] { settle(BootClock::now()); });
     return id;
@@ -261,7 +332,7 @@ std::uint32_t Pulse::request_failover(election::GroupId group, election::NodeId 
 PulseStatus Pulse::status() const {
     PulseStatus status;
     status.now = BootClock::now();
-    status.election = election_.status(status.now);
+    status.election = election_->status(status.now);
     status.drops = drops_;
     status.late = late_;
     status.duplicates = duplicates_;
@@ -271,12 +342,68 @@ PulseStatus Pulse::status() const {
     return status;
 }
 
+// A restart in place -----------------------------------------------------------------------------
+
+void Pulse::leave(Duration needs, std::function<Error(Life&)> leave,
+                  std::function<void(Error)> failed) {
+    const BootTime now = BootClock::now();
+    leaving_ = Leaving{needs, now + config_.settings.timing.lease() * 2, std::move(leave),
+                       std::move(failed)};
+    settle(now);
+}
+
+bool Pulse::leases_last(BootTime now, Duration time) const {
+    const election::Status status = election_->status(now);
+    return std::all_of(status.groups.begin(), status.groups.end(),
+                       [&](const election::GroupStatus& group) {
+                           return group.state != election::State::leader ||
+                                  group.lease.value_or(Duration::zero()) >= time;
+                       });
+}
+
+void Pulse::leave_if_fit(BootTime now) {
+    const bool leads = std::any_of(terms_.begin(), terms_.end(),
+                                   [](election::Term term) { return term != election::Term{}; });
+    const bool over = now >= leaving_->until;
+    // A leader leaves with a lease that has just been renewed; a follower when it has just told the
+    // leader of itself, or when nobody wants to hear of it.
+    const bool fit = leads ? leases_last(now, leaving_->needs) : told_ || over;
+    if (!fit && !over) return;
+    Leaving leaving = *std::exchange(leaving_, std::nullopt);
+    if (!fit) {
+        leaving.failed({"no lease lasted for as long as the restart would take"});
+        return;
+    }
+    Life left = life(now);
+    leaving.failed(leaving.leave(left));
+}
+
+Life Pulse::life(BootTime now) const {
+    Life life;
+    life.at = now;
+    life.election = election_->save();
+    for (const PulseGroup& group : config_.groups) {
+        for (const IpPrefix& prefix : group.addresses.addresses) {
+            life.addresses.push_back(prefix.address.to_string());
+        }
+    }
+    life.terms = terms_;
+    life.led_since = led_since_;
+    for (const election::GroupStatus& group : election_->status(now).groups) {
+        life.announced.push_back(group.announced);
+    }
+    for (const vip::InterfaceIndex index : keeper_->gated()) life.gated.push_back(index.value);
+    life.health = health_.all();
+    life.gate = gate_.handles();
+    return life;
+}
+
 void Pulse::stop() {
     const BootTime now = BootClock::now();
     stop_at_ = now + longest_stop;
     // A frame may get lost: the release is told for as long as a promise lasts.
     linger_until_ = now + std::min<Duration>(config_.settings.timing.lease() * 2, longest_stop / 2);
-    election_.resign(now);
+    election_->resign(now);
     settle(now);
 }
 

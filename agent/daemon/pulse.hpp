@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/daemon/address_keeper.hpp"
+#include "agent/daemon/reexec.hpp"
 #include "election/auth.hpp"
 #include "election/election.hpp"
 #include "election/io/transport.hpp"
@@ -10,8 +11,10 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,6 +68,8 @@ struct Listener {
     std::function<void(std::uint32_t demotion, std::string reason)> demoted;
     /// A frame was dropped, the `total`-th for this reason; told once per `drop_notice_period`.
     std::function<void(election::DropReason reason, Endpoint source, std::uint64_t total)> dropped;
+    /// The life of an earlier program goes on here, with its first frame, after that time.
+    std::function<void(Duration silent)> resumed;
     /// After stop(): every address is gone (or the time for it is over).
     std::function<void()> stopped;
 };
@@ -80,13 +85,21 @@ struct PulseStatus {
     std::vector<election_io::PathStats> paths;
 };
 
+/// A life to go on with: what the earlier program left, and the election that came of it.
+struct ResumedLife {
+    Life life;
+    std::unique_ptr<election::Election> election;
+};
+
 class Pulse {
   public:
     static constexpr Duration drop_notice_period = std::chrono::seconds{10};
 
-    /// Opens sockets; `gate` outlives the pulse and has one slot per group, in their order.
+    /// Opens sockets; `gate` outlives the pulse and has one slot per group, in their order. A life
+    /// that is given goes on; else a new one begins.
     static Result<std::unique_ptr<Pulse>> open(boost::asio::io_context& io, PulseConfig config,
-                                               vip::Gate& gate, Listener listener);
+                                               vip::Gate& gate, Listener listener,
+                                               std::optional<ResumedLife> life = std::nullopt);
 
     /// Runs the loop on this thread until stop() is done.
     void run();
@@ -100,14 +113,35 @@ class Pulse {
     [[nodiscard]] std::uint32_t request_failover(election::GroupId group, election::NodeId target,
                                                  bool force);
     void gated(vip::InterfaceIndex index, bool attached);
+    /// Calls `leave` with this life at a moment at which every lease held lasts for `needs` and
+    /// nothing is left to do; it returns only with an error. `failed` is told that, or that no such
+    /// moment came within 2 D.
+    void leave(Duration needs, std::function<Error(Life&)> leave,
+               std::function<void(Error)> failed);
     /// Hands over, takes the addresses off, keeps telling the release for a while, then ends run().
     void stop();
 
     [[nodiscard]] boost::asio::io_context& io() { return io_; }
 
   private:
-    Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener);
+    /// Under way since leave().
+    struct Leaving {
+        Duration needs{};
+        BootTime until;
+        std::function<Error(Life&)> leave;
+        std::function<void(Error)> failed;
+    };
+
+    Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener,
+          std::optional<ResumedLife> life);
     Result<> open_all();
+    void resume_addresses();
+    void leave_if_fit(BootTime now);
+    [[nodiscard]] bool leases_last(BootTime now, Duration time) const;
+    [[nodiscard]] Life life(BootTime now) const;
+    /// Whether this opinion waits, since the program is still finding out (see below).
+    [[nodiscard]] bool defer(const health::Source& source);
+    void end_grace(BootTime now);
 
     void received(Bytes datagram, const Endpoint& source, int path);
     void drop(BootTime now, election::DropReason reason, const Endpoint& source);
@@ -127,7 +161,8 @@ class Pulse {
     Listener listener_;
     election::ClusterId cluster_;
     election::Keyring keyring_;
-    election::Election election_;
+    std::optional<ResumedLife> resumed_;  // until run()
+    std::unique_ptr<election::Election> election_;
     std::optional<election_io::Transport> transport_;
     std::unique_ptr<AddressKeeper> keeper_;
     boost::asio::steady_timer alarm_;
@@ -142,6 +177,13 @@ class Pulse {
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;
     bool settling_ = false;
+    bool told_ = false;  // a frame has gone out in this settle()
+    std::optional<Leaving> leaving_;
+    // A program that goes on with a life knows the health of before; until its own sources have
+    // found as much, or the grace is over, what they say worse waits.
+    std::set<std::string> unproven_;
+    std::map<std::string, health::Source> deferred_;
+    BootTime grace_until_ = never;
     BootTime stop_at_ = never;       // run() ends then at the latest
     BootTime linger_until_ = never;  // and not before
 };

@@ -42,8 +42,12 @@ RouterService::RouterService(boost::asio::io_context& io, const config::Config& 
 
 RouterService::~RouterService() = default;
 
-Result<> RouterService::start() {
-    if (const auto removed = router_io::remove_blocking(); !removed) return removed;
+Result<> RouterService::start(bool resumed) {
+    if (resumed) {
+        unasked_.insert(config_.router.backends.begin(), config_.router.backends.end());
+    } else if (const auto removed = router_io::remove_blocking(); !removed) {
+        return removed;
+    }
     load_rules();
     for (const Endpoint& server : config_.router.backends) {
         router_io::MonitorConfig monitor;
@@ -72,6 +76,7 @@ void RouterService::observed(const Endpoint& server, router::Observation observa
     if (stopping_) return;
     const std::vector<router::Change> changes = backends_.observe(server, std::move(observation));
     for (const router::Change& change : changes) events_.backend_changed(change);
+    unasked_.erase(server);
     load_rules();
     tell_health();
 }
@@ -91,6 +96,7 @@ const std::string& RouterService::failure() const {
 // Rules -------------------------------------------------------------------------------------------
 
 void RouterService::load_rules() {
+    if (!unasked_.empty()) return;
     router::RulesetInput input;
     input.vips = vips_;
     input.routes = backends_.plan();

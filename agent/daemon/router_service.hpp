@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,9 @@ class RouterService {
                   HostSettings& settings, Events events);
     ~RouterService();
 
-    /// First ruleset, monitors.
-    Result<> start();
+    /// First ruleset, monitors. `resumed`: the rules of an earlier program of this life stand, and
+    /// stay until every server has been asked.
+    Result<> start(bool resumed);
     /// The settings stand on other interfaces now; empty when they could be made.
     void settings_changed(const std::string& failure);
     /// Takes the rules away. Blocks for as long as `nft` takes.
@@ -71,6 +73,7 @@ class RouterService {
     std::string rules_failure_;
     std::string settings_failure_;
     std::vector<router::Warning> ruleset_warnings_;
+    std::set<Endpoint> unasked_;  ///< whose answers the standing rules wait for
     bool stopping_ = false;
 };
 

@@ -64,8 +64,9 @@ bool SupervisedService::wanted() const {
     return leads_ || (!drained_ && !follows_leadership());
 }
 
-Result<> SupervisedService::start(bool drained) {
+Result<> SupervisedService::start(bool drained, bool leads) {
     drained_ = drained;
+    leads_ = leads;
     if (const auto started = supervisor_->start(); !started) return started;
     obey();
     tell();

@@ -39,7 +39,7 @@ class SupervisedService {
                       std::string state_file, HealthService& checks, Events events);
 
     /// `drained`: it shall not run until this node leads, or resume().
-    Result<> start(bool drained);
+    Result<> start(bool drained, bool leads);
     void leads(bool any);
     void finish(BootTime deadline);
     void resume();

@@ -42,10 +42,14 @@ Work::Work(boost::asio::io_context& io, const Inputs& inputs, WorkOptions option
                    });
                }),
       settings_(inputs.config, options_.files.sysctls),
-      orders_(inputs.config, [this](const std::string& group, election::NodeId target, bool force,
-                                    std::function<void(std::uint32_t)> asked) {
-          ask_failover(group, target, force, std::move(asked));
-      }) {}
+      orders_(inputs.config,
+              [this](const std::string& group, election::NodeId target, bool force,
+                     std::function<void(std::uint32_t)> asked) {
+                  ask_failover(group, target, force, std::move(asked));
+              }),
+      restarter_(io, inputs, options_.command, restart_hands()) {
+    signals_.add(SIGUSR2);
+}
 
 Work::~Work() = default;
 
@@ -96,6 +100,13 @@ Listener Work::listener() {
         here([reason, source, total] {
             spdlog::warn("frame dropped reason={} from={} total={}", election::to_string(reason),
                          source.to_string(), total);
+        });
+    };
+    listener.resumed = [this, here](Duration silent) {
+        here([this, silent] {
+            const std::string version(control::version());
+            note_event(fmt::format("restarted in place: version {}, {:.1f} ms without frames",
+                                   version, to_ms(silent)));
         });
     };
     listener.stopped = [this, here] { here([this] { pulse_stopped(); }); };
@@ -248,12 +259,15 @@ Result<> Work::start() {
     server_ = std::make_unique<control::Server>(io_, *this, server);
     if (const auto started = server_->start(); !started) return started;
     // What a crash left: its originals are the host's, so they come back before ours are made.
-    if (const auto restored = settings_.restore(); !restored) return restored;
+    if (!options_.resumed) {
+        if (const auto restored = settings_.restore(); !restored) return restored;
+    }
     if (inputs_.routes()) {
         start_drainer();
         start_checks();
         const auto started = inputs_.plan ? start_supervised() : start_embedded();
         if (!started) return started;
+        if (options_.resumed) start_resumed();
     }
     wait_for_signals();
     manager_.ready();
@@ -296,7 +310,7 @@ Result<> Work::start_embedded() {
     };
     router_ = std::make_unique<RouterService>(io_, config_, inputs_.monitor_password, settings_,
                                               std::move(events));
-    if (const auto started = router_->start(); !started) return started;
+    if (const auto started = router_->start(options_.resumed); !started) return started;
     start_flows();
     return flows_->start();
 }
@@ -321,7 +335,7 @@ Result<> Work::start_supervised() {
         io_, config_, *inputs_.plan, options_.files.router, *checks_, std::move(events));
     start_flows();
     if (const auto started = flows_->start(); !started) return started;
-    return supervised_->start(inputs_.drained);
+    return supervised_->start(inputs_.drained, leads_any());
 }
 
 void Work::start_drainer() {
@@ -352,11 +366,52 @@ void Work::start_drainer() {
 }
 
 void Work::leadership_changed() {
-    const bool any = std::any_of(states_.begin(), states_.end(),
-                                 [](const auto& entry) { return entry.second == "leader"; });
+    const bool any = leads_any();
     // The drain first: it may want the router to stay as it is.
     if (drainer_) drainer_->leads(any);
     if (supervised_) supervised_->leads(any);
+}
+
+bool Work::leads_any() const {
+    return std::any_of(states_.begin(), states_.end(),
+                       [](const auto& entry) { return entry.second == "leader"; });
+}
+
+void Work::resume(const election::Status& status) {
+    for (const election::GroupStatus& group : status.groups) {
+        states_[group.name] = election::to_string(group.state);
+        if (group.leader != election::no_node) {
+            leaders_[group.name] = node_name(config_, group.leader);
+        }
+    }
+}
+
+void Work::start_resumed() {
+    leadership_changed();
+    for (const auto& [group, state] : states_) {
+        if (flows_ && state == "leader") flows_->announced(group);
+    }
+    tell_manager();
+}
+
+Restarter::Hands Work::restart_hands() {
+    Restarter::Hands hands;
+    hands.status = [this] { return status(); };
+    hands.failover = [this](control::FailoverRequest request,
+                            std::function<void(control::FailoverAnswer)> done) {
+        failover(std::move(request), std::move(done));
+    };
+    hands.leave = [this](Duration needs, std::function<Error(Life&)> leave,
+                         std::function<void(Error)> failed) {
+        const auto told = [this, failed = std::move(failed)](const Error& error) {
+            boost::asio::post(io_, [failed, error] { failed(error); });
+        };
+        boost::asio::post(pulse_->io(), [this, needs, leave = std::move(leave), told] {
+            pulse_->leave(needs, leave, told);
+        });
+    };
+    hands.log = [this](const std::string& what) { note_event(what); };
+    return hands;
 }
 
 void Work::tell_manager() {
@@ -372,6 +427,12 @@ void Work::tell_manager() {
 void Work::wait_for_signals() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error) return;
+        if (signal == SIGUSR2) {
+            restart(
+                [](const control::Answer& answer) { spdlog::info("restart: {}", answer.message); });
+            wait_for_signals();
+            return;
+        }
         if (signal != SIGHUP) {
             spdlog::info("stopping signal={}", signal);
             stop();
@@ -396,6 +457,13 @@ void Work::pulse_stopped() {
         supervised_->stop([this] { io_.stop(); });
     } else {
         io_.stop();
+    }
+}
+
+void Work::start_or_stop() {
+    if (const auto started = start(); !started) {
+        spdlog::error("start error=\"{}\"", started.error().message());
+        stop();
     }
 }
 
@@ -429,6 +497,7 @@ control::Status Work::status() {
     status.node = node_;
     status.version = std::string(control::version());
     status.quorum = std::string(config::to_string(config_.effective_mode()));
+    status.started = wall_time(started_);
     status.warnings = inputs_.warnings;
     status.router.kind = std::string(config_.router.kind_name());
     status.router.state = control::RouterState::off;
@@ -497,6 +566,10 @@ void Work::drain(control::DrainRequest request, std::function<void(control::Answ
                 : drainer_->default_timeout();
         drainer_->drain(timeout, std::move(done));
     }
+}
+
+void Work::restart(std::function<void(control::Answer)> done) {
+    restarter_.restart(std::move(done));
 }
 
 void Work::reload(std::function<void(control::Answer)> done) {

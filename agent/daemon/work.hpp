@@ -13,6 +13,7 @@
 #include "agent/daemon/host_settings.hpp"
 #include "agent/daemon/inputs.hpp"
 #include "agent/daemon/pulse.hpp"
+#include "agent/daemon/restart.hpp"
 #include "agent/daemon/router_service.hpp"
 #include "agent/daemon/service_manager.hpp"
 #include "agent/daemon/supervised_service.hpp"
@@ -39,6 +40,10 @@ struct WorkOptions {
     std::string socket;
     Files files;
     std::string drained_file;
+    Restarter::CommandLine command;
+    /// An earlier program of this life has left rules, settings and a router: they stay as they are
+    /// until there is something better.
+    bool resumed = false;
 };
 
 class Work : public control::Handler {
@@ -52,8 +57,13 @@ class Work : public control::Handler {
     /// Before run(), once the pulse is open.
     void set_pulse(Pulse& pulse) { pulse_ = &pulse; }
 
+    /// What an earlier program of this life knew. Before start().
+    void resume(const election::Status& status);
+
     /// Router, checks, control socket, signals.
     Result<> start();
+    /// The same, on the work loop's own thread; what fails ends the agent as a signal would.
+    void start_or_stop();
     void run();
     /// After the pulse has ended: rules, settings and the gate go.
     void clean_up();
@@ -64,8 +74,12 @@ class Work : public control::Handler {
                   std::function<void(control::FailoverAnswer)> done) override;
     void drain(control::DrainRequest request, std::function<void(control::Answer)> done) override;
     void reload(std::function<void(control::Answer)> done) override;
+    void restart(std::function<void(control::Answer)> done) override;
 
   private:
+    [[nodiscard]] Restarter::Hands restart_hands();
+    void start_resumed();
+    [[nodiscard]] bool leads_any() const;
     void note(const election::Transition& transition);
     void note_report(const std::string& group, const vip::Report& report);
     void guard(vip::InterfaceIndex index);
@@ -108,6 +122,8 @@ class Work : public control::Handler {
     ServiceManager manager_;
     HostSettings settings_;
     FailoverOrders orders_;
+    Restarter restarter_;
+    BootTime started_ = BootClock::now();
     std::unique_ptr<HealthService> checks_;
     std::unique_ptr<RouterService> router_;
     std::unique_ptr<SupervisedService> supervised_;

@@ -198,6 +198,9 @@ struct Gate::State {
     std::size_t count = 0;
     std::uint32_t ether_id = 0;
     std::uint32_t bare_id = 0;
+    /// Of the skeleton, or adopted.
+    GateHandles handles;
+    std::array<UniqueFd, 4> adopted;
 
     State() = default;
     ~State() {
@@ -208,6 +211,7 @@ struct Gate::State {
     State& operator=(const State&) = delete;
 
     Result<> load(std::size_t v4, std::size_t v6);
+    void identify();
     Result<> map_groups();
     Result<> fill(std::span<const std::vector<IpAddress>> groups_given);
 };
@@ -224,9 +228,18 @@ Result<> Gate::State::load(std::size_t v4, std::size_t v6) {
     ::bpf_map__set_max_entries(skeleton->maps.groups, size(count));
     const int error = -::hamr_gate__load(skeleton);
     if (error != 0) return load_error(error, listening.text());
-    ether_id = program_id(::bpf_program__fd(skeleton->progs.hamr_gate_ether));
-    bare_id = program_id(::bpf_program__fd(skeleton->progs.hamr_gate_bare));
+    handles.groups = ::bpf_map__fd(skeleton->maps.groups);
+    handles.counters = ::bpf_map__fd(skeleton->maps.counters);
+    handles.ether = ::bpf_program__fd(skeleton->progs.hamr_gate_ether);
+    handles.bare = ::bpf_program__fd(skeleton->progs.hamr_gate_bare);
+    handles.build = build();
+    identify();
     return {};
+}
+
+void Gate::State::identify() {
+    ether_id = program_id(handles.ether);
+    bare_id = program_id(handles.bare);
 }
 
 Result<> Gate::State::map_groups() {
@@ -234,7 +247,7 @@ Result<> Gate::State::map_groups() {
     const std::size_t bytes = std::max<std::size_t>(count, 1) * sizeof(hamr_gate_group);
     mapped = (bytes + page - 1) / page * page;
     void* memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                          ::bpf_map__fd(skeleton->maps.groups), 0);
+                          handles.groups, 0);
     if (memory == MAP_FAILED) return fail_errno("map the gate's instants", errno);
     groups = static_cast<hamr_gate_group*>(memory);
     return {};
@@ -275,6 +288,42 @@ Result<Gate> Gate::open(std::span<const std::vector<IpAddress>> groups) {
     return Gate(std::move(state));
 }
 
+Result<Gate> Gate::adopt(const GateHandles& handles, std::size_t groups) {
+    auto state = std::make_unique<State>();
+    state->adopted = {UniqueFd(handles.groups), UniqueFd(handles.counters), UniqueFd(handles.ether),
+                      UniqueFd(handles.bare)};
+    state->handles = handles;
+    state->count = groups;
+    if (handles.build != build()) return fail("the gate that stands is of another build");
+    bpf_map_info map{};
+    std::uint32_t size = sizeof map;
+    if (::bpf_obj_get_info_by_fd(handles.groups, &map, &size) != 0) {
+        return fail_errno("the instants of the gate that stands", errno);
+    }
+    if (map.value_size != sizeof(hamr_gate_group) ||
+        map.max_entries != std::max<std::size_t>(groups, 1)) {
+        return fail("the gate that stands is for other groups");
+    }
+    state->identify();
+    if (state->ether_id == 0 || state->bare_id == 0) {
+        return fail("the program of the gate that stands is gone");
+    }
+    if (const auto mapped = state->map_groups(); !mapped) return tl::unexpected(mapped.error());
+    return Gate(std::move(state));
+}
+
+GateHandles Gate::handles() const noexcept {
+    return state_->handles;
+}
+
+std::uint64_t Gate::build() noexcept {
+    std::size_t size = 0;
+    const auto* program = static_cast<const unsigned char*>(::hamr_gate__elf_bytes(&size));
+    std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a: it tells builds apart, no more
+    for (std::size_t i = 0; i < size; ++i) hash = (hash ^ program[i]) * 0x100000001b3ULL;
+    return hash;
+}
+
 Gate::Gate(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Gate::Gate(Gate&&) noexcept = default;
 Gate& Gate::operator=(Gate&&) noexcept = default;
@@ -298,8 +347,7 @@ Result<> Gate::attach(InterfaceIndex index) {
         }
     }
     bpf_tc_opts opts = options(priority);
-    opts.prog_fd = ::bpf_program__fd(*ethernet ? state_->skeleton->progs.hamr_gate_ether
-                                               : state_->skeleton->progs.hamr_gate_bare);
+    opts.prog_fd = *ethernet ? state_->handles.ether : state_->handles.bare;
     opts.flags = BPF_TC_F_REPLACE;
     error = -::bpf_tc_attach(&hook, &opts);
     if (error != 0) return attach_error(index, error, listening.text());
@@ -354,8 +402,7 @@ Result<GateCounters> Gate::counters() const {
     std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
     for (std::uint32_t i = 0; i < HAMR_GATE_COUNTERS; ++i) {
         const int error =
-            -::bpf_map__lookup_elem(state_->skeleton->maps.counters, &i, sizeof i, values.data(),
-                                    values.size() * sizeof(std::uint64_t), 0);
+            ::bpf_map_lookup_elem(state_->handles.counters, &i, values.data()) == 0 ? 0 : errno;
         if (error != 0) return fail_errno("read the gate's counters", error);
         for (const std::uint64_t value : values) totals[i] += value;
     }

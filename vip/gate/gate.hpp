@@ -49,6 +49,16 @@ struct GateCounters {
     }
 };
 
+/// What the next program of the same process needs to go on with a gate: descriptors that it keeps
+/// over exec, and which program in the kernel they belong to.
+struct GateHandles {
+    int groups = -1;
+    int counters = -1;
+    int ether = -1;
+    int bare = -1;
+    std::uint64_t build = 0;
+};
+
 class Gate {
   public:
     static constexpr std::uint32_t handle = 0x68616d72;  // "hamr"
@@ -59,6 +69,14 @@ class Gate {
     /// `groups[i]` are the addresses of GateGroup{i}; an address belongs to one group only. The
     /// error names what is missing: a permission, a kernel option, a newer kernel.
     static Result<Gate> open(std::span<const std::vector<IpAddress>> groups);
+    /// Goes on with a gate that stands: nothing is loaded, and its instants are as they are. Takes
+    /// the descriptors over, also when it fails. Refuses one whose program is not the one that this
+    /// build would load, or that has another number of groups.
+    static Result<Gate> adopt(const GateHandles& handles, std::size_t groups);
+    /// Valid for as long as this object; close-on-exec, unless the caller changes that.
+    [[nodiscard]] GateHandles handles() const noexcept;
+    /// Which program this build loads.
+    [[nodiscard]] static std::uint64_t build() noexcept;
     Gate(Gate&&) noexcept;
     Gate& operator=(Gate&&) noexcept;
     ~Gate();

@@ -71,6 +71,11 @@ class FakeHandler : public control::Handler {
               request.drained ? "router1 drains" : "router1 takes part again", ""});
     }
 
+    void restart(std::function<void(control::Answer)> done) override {
+        if (refusal.outcome != control::Outcome::done) return done(refusal);
+        current.started = current.started.value_or(control::WallTime{}) + std::chrono::seconds(1);
+        done({control::Outcome::done, "restarting in place", ""});
+    }
     void reload(std::function<void(control::Answer)> done) override {
         if (refusal.outcome != control::Outcome::done) return done(refusal);
         done({control::Outcome::done, "haproxy has reloaded", ""});

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -464,6 +465,45 @@ void keep_capabilities(std::initializer_list<int> kept) {
         word.permitted |= 1U << (capability % 32);
     }
     ASSERT_EQ(::syscall(SYS_capset, &header, data.data()), 0);
+}
+
+/// As they are after exec: other descriptors for the same maps and programs.
+GateHandles inherited(const Gate& gate) {
+    GateHandles handles = gate.handles();
+    for (int* fd : {&handles.groups, &handles.counters, &handles.ether, &handles.bare}) {
+        *fd = ::fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+    }
+    return handles;
+}
+
+TEST(Gate, the_next_program_goes_on_with_the_gate_that_stands) {
+    HAMR_IN_NAMESPACE([] {
+        std::optional<Gate> before(open_gate());
+        ASSERT_TRUE(before->attach(index_of("near")));
+        const BootTime until = BootClock::now() + 1h;
+        before->set_until(first, until);
+        auto after = Gate::adopt(inherited(*before), 1);
+        ASSERT_TRUE(after) << after.error().message();
+        before.reset();
+        EXPECT_EQ(after->until(first), until);
+        EXPECT_TRUE(after->attached(index_of("near")).value());
+        EXPECT_TRUE(after->counters());
+        EXPECT_TRUE(after->attach(index_of("lo"))) << "and puts it on other interfaces, too";
+        EXPECT_EQ(Gate::cleanup().value(), 2);
+    });
+}
+
+TEST(Gate, a_gate_that_does_not_fit_is_not_adopted) {
+    HAMR_IN_NAMESPACE([] {
+        const Gate gate = open_gate();
+        GateHandles other = inherited(gate);
+        ++other.build;
+        EXPECT_FALSE(Gate::adopt(other, 1));
+        EXPECT_FALSE(Gate::adopt(inherited(gate), 2));
+        GateHandles nonsense = inherited(gate);
+        std::swap(nonsense.groups, nonsense.ether);
+        EXPECT_FALSE(Gate::adopt(nonsense, 1));
+    });
 }
 
 TEST(Gate, without_permission_the_error_names_the_capabilities) {
