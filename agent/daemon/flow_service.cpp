@@ -88,7 +88,7 @@ void FlowService::left(const std::string& group) {
 
 void FlowService::led_by_other(const std::string& group) {
     const auto index = index_of(group);
-    if (!index || embedded_) return;
+    if (!index) return;
     for (const IpPrefix& vip : config_.groups[*index].addresses) {
         const auto ended = router_io::destroy_connections(vip.address);
         const std::string key = "connections " + vip.address.to_string();

@@ -18,7 +18,8 @@
 // Supervised  Whoever leads next resets the clients of the one before; and they are ended here once
 //             another host leads, since nothing that this host still says for them would leave it,
 //             while the router behind would hold its sessions and their locks.
-// Embedded    They are in the peers' kernels, and live on with whoever leads next.
+// Embedded    They are in the peers' kernels, and live on with whoever leads next; but for those of
+//             this host's own sockets that have the address themselves.
 //
 // Threading: the work loop.
 

@@ -10,8 +10,8 @@
 
 // The TCP connections of this host that end in a process, asked from the kernel (sock_diag) and,
 // when their address has moved away, ended. For routers that run as a process; what the embedded
-// router translates are no sockets, and flow_count.hpp counts it. Acts on the network namespace of
-// the calling thread.
+// router translates are no sockets (flow_sync.hpp knows them). Acts on the network namespace of the
+// calling thread.
 
 namespace hamr::router_io {
 
