@@ -12,6 +12,7 @@
 
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -127,6 +128,8 @@ Result<> FlowStreams::Impl::listen(const Endpoint& own) {
         acceptor.set_option(asio::ip::v6_only(true), error);
     }
     if (!error) {
+        // No other program is to inherit it: not a child, not the next one of this life.
+        ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
         // The address may come later.
         constexpr int on = 1;
         const bool v4 = own.address.is_v4();
@@ -165,6 +168,7 @@ void FlowStreams::Impl::accept(tcp::acceptor& acceptor) {
         [self = shared_from_this(), &acceptor](error_code error, tcp::socket socket) {
             if (self->stopped_) return;
             if (error) return self->accept_later(acceptor);
+            ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
             self->came(std::move(socket));
             self->accept(acceptor);
         });

@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -112,6 +113,7 @@ void FlowShake::connect(const std::optional<Endpoint>& own, const Endpoint& to,
     const auto target = to_tcp(to);
     error_code error;
     socket_.open(target.protocol(), error);
+    if (!error) ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);
     if (!error && own) {
         // The port is chosen at connect(), so that many may share one.
         constexpr int on = 1;

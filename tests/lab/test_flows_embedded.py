@@ -146,6 +146,20 @@ class WithMariaDb(EmbeddedTest):
         self.same_flows(50)
         self.check_commits(again, 50)
 
+    def test_a_leader_that_is_restarted_in_place_and_then_cut_off(self):
+        leader, other = self.start()
+        transactions = self.open()
+        self.same_flows(COUNT)
+        self.agent(leader).hamr("restart")
+        self.assertEqual((leader, other), self.settled())
+        self.synced(leader, other)
+        more = self.open(20)
+        self.same_flows(COUNT + 20)
+        self.lab.isolate(self.lab.hosts[leader])
+        self.wait_leads(other)
+        self.check_commits(transactions)
+        self.check_commits(more, 20)
+
     def test_a_leader_that_stops(self):
         self.check(lambda name: self.agent(name).terminate())
 
