@@ -157,7 +157,8 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
     reap_children();
     auto lock = left && left->lock >= 0 ? Result<UniqueFd>(UniqueFd(left->lock)) : lock_namespace();
     if (!lock) return refuse(cli::exit_failed, lock.error().message());
-    const std::optional<int> nice = left ? std::optional(left->nice) : std::nullopt;
+    const bool again = left.has_value();
+    const int nice = again ? left->nice : 0;
     std::optional<ResumedLife> life = resume_life(inputs, std::move(left));
     lock_memory(inputs.warnings);
     auto gate = open_gate(inputs, life);
@@ -196,7 +197,7 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
     if (resumed) work.resume((*pulse)->status().election);
     for (const vip::InterfaceIndex index : *guarded) (*pulse)->gated(index, true);
     lower_priority();
-    if (nice) be_as_nice(*nice);
+    if (again) be_as_nice(nice);
     if (!resumed) {
         if (const auto started = work.start(); !started) {
             return give_up(inputs.config, started.error());
