@@ -119,6 +119,7 @@ class ProcessInstance : public std::enable_shared_from_this<ProcessInstance> {
     BootTime started_ = long_ago;
     // Ending what is left.
     unsigned left_ = 0;
+    int doubts_ = 0;  ///< looks that found nothing and were not sure of it
     int last_signal_ = 0;
     int next_signal_ = 0;
     Duration pause_{};
@@ -243,6 +244,7 @@ void ProcessInstance::kill() {
 
 void ProcessInstance::end_rest(bool polite) {
     left_ = 0;
+    doubts_ = 0;
     last_signal_ = 0;
     next_signal_ = polite ? SIGTERM : SIGKILL;
     pause_ = first_look;
@@ -253,17 +255,23 @@ void ProcessInstance::end_rest(bool polite) {
 
 void ProcessInstance::look() {
     if (!events_.input || !ending_) return;
-    const std::vector<ProcessStat> found = members(note_.id);
+    bool unsure = false;
+    const std::vector<ProcessStat> found = members(note_.id, &unsure);
     left_ = std::max(left_, static_cast<unsigned>(found.size()));
-    if (found.empty()) {
+    const bool doubtful = found.empty() && unsure && ++doubts_ <= most_doubts;
+    if (found.empty() && !doubtful) {
         ending_ = false;
         remove_note(config_.state_file);
         output_.drain();
         return feed(router::input::Gone{left_, ""});
     }
     // A fork may slip through a round: SIGKILL is repeated, a polite request is not.
-    if (next_signal_ == SIGKILL || last_signal_ != next_signal_) signal_all(found, next_signal_);
-    last_signal_ = next_signal_;
+    if (!doubtful) {
+        if (next_signal_ == SIGKILL || last_signal_ != next_signal_) {
+            signal_all(found, next_signal_);
+        }
+        last_signal_ = next_signal_;
+    }
     timer_.expires_after(pause_);
     pause_ = std::min<Duration>(pause_ * 2, longest_look);
     timer_.async_wait([self = shared_from_this()](boost::system::error_code failed) {
@@ -296,15 +304,19 @@ class Handle final : public Instance {
 std::vector<ProcessStat> wait_for_end(const InstanceId& id, Duration limit) {
     const BootTime deadline = BootClock::now() + limit;
     bool asked = false;
+    int doubts = 0;
     for (;;) {
         const UniqueFd pidfd = id.pid > 0 ? process::open_pidfd(id.pid) : UniqueFd();
         const auto stat = pidfd ? read_stat(id.pid) : std::nullopt;
         // A child of this process stays a zombie until it is reaped.
         if (stat && stat->start == id.start && stat->dead()) (void)process::reap(pidfd.get());
-        std::vector<ProcessStat> left = members(id);
-        if (left.empty() || BootClock::now() >= deadline) return left;
-        const bool orphans = std::none_of(left.begin(), left.end(),
-                                          [&](const ProcessStat& it) { return it.pid == id.pid; });
+        bool unsure = false;
+        std::vector<ProcessStat> left = members(id, &unsure);
+        const bool doubtful = left.empty() && unsure && ++doubts <= most_doubts;
+        if ((left.empty() && !doubtful) || BootClock::now() >= deadline) return left;
+        const bool orphans =
+            !doubtful && std::none_of(left.begin(), left.end(),
+                                      [&](const ProcessStat& it) { return it.pid == id.pid; });
         if (orphans && !std::exchange(asked, true)) signal_all(left, SIGTERM);
         ::poll(nullptr, 0, 10);
     }

@@ -52,9 +52,11 @@ std::vector<pid_t> all_pids() {
     return pids;
 }
 
-bool carries(pid_t pid, const std::string& marker) {
+/// Nothing when there is no environment to read.
+std::optional<bool> carries(pid_t pid, const std::string& marker) {
     if (marker.empty()) return false;
     const std::string text = read_proc("/proc/" + std::to_string(pid) + "/environ", 256 * 1024);
+    if (text.empty()) return std::nullopt;
     const std::string wanted = std::string(marker_variable) + "=" + marker;
     std::size_t at = text.find(wanted);
     while (at != std::string::npos) {
@@ -119,7 +121,7 @@ std::string boot_id() {
     return id;
 }
 
-std::vector<ProcessStat> members(const InstanceId& instance) {
+std::vector<ProcessStat> members(const InstanceId& instance, bool* unsure) {
     std::vector<ProcessStat> candidates;
     for (const pid_t pid : all_pids()) {
         if (pid == ::getpid() || pid <= 1) continue;
@@ -139,7 +141,11 @@ std::vector<ProcessStat> members(const InstanceId& instance) {
         const bool first = it.pid == instance.pid && it.start == instance.start;
         const bool kin = instance.first_seen && it.pid != instance.pid &&
                          (it.session == instance.pid || it.group == instance.pid);
-        return (instance.pid > 0 && (first || kin)) || carries(it.pid, instance.marker);
+        if (instance.pid > 0 && (first || kin)) return true;
+        const std::optional<bool> marked = carries(it.pid, instance.marker);
+        constexpr pid_t kthreadd = 2;  // its children are the kernel's own, which have none
+        if (!marked && it.parent != kthreadd && unsure != nullptr) *unsure = true;
+        return marked.value_or(false);
     });
     while (take([&](const ProcessStat& it) {
         return std::any_of(found.begin(), found.end(),

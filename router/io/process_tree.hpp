@@ -54,8 +54,13 @@ struct InstanceId {
     bool first_seen = true;   ///< the first process lives, or was seen to end
 };
 
-/// The living processes of an instance, without zombies, the first process included.
-[[nodiscard]] std::vector<ProcessStat> members(const InstanceId& instance);
+/// The living processes of an instance, without zombies, the first process included. `unsure`
+/// becomes true when one that is not among them had no environment to read: in the middle of an
+/// exec the marker cannot be seen, so it is worth another look.
+[[nodiscard]] std::vector<ProcessStat> members(const InstanceId& instance, bool* unsure = nullptr);
+
+/// How many more looks doubt is worth: a process may have no environment for ever.
+inline constexpr int most_doubts = 10;
 
 /// Sends a signal to each; one that has ended since, or whose pid is somebody else's by now, is
 /// left out.
