@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/flow_service.hpp"
 
+#include "agent/daemon/translate.hpp"
 #include "election/auth.hpp"
 #include "router/io/connections.hpp"
 #include "router/io/nft.hpp"
@@ -12,12 +13,6 @@
 namespace hamr::daemon {
 
 namespace {
-
-std::vector<Endpoint> endpoints(const config::Node& node, std::uint16_t port) {
-    std::vector<Endpoint> list;
-    for (const IpAddress& address : node.addresses) list.push_back({address, port});
-    return list;
-}
 
 router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
     const config::Config& config = inputs.config;
@@ -37,10 +32,7 @@ router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
         sync.keys.push_back(
             {key.id, election::derive_key({key.id, key.bytes}, election::KeyUse::flows)});
     }
-    for (const config::Group& group : config.groups) {
-        std::vector<IpAddress>& addresses = sync.groups.emplace_back();
-        for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
-    }
+    sync.groups = group_addresses(config);
     return sync;
 }
 

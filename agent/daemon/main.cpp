@@ -48,15 +48,6 @@ int code_of(const Error& error, int otherwise) {
     return permission ? cli::exit_no_permission : otherwise;
 }
 
-std::vector<std::vector<IpAddress>> gate_addresses(const config::Config& config) {
-    std::vector<std::vector<IpAddress>> groups;
-    for (const config::Group& group : config.groups) {
-        std::vector<IpAddress>& addresses = groups.emplace_back();
-        for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
-    }
-    return groups;
-}
-
 /// The gate stands, shut, on every interface before the first frame says that this node holds no
 /// lease: an earlier life of the agent may have left an open one. Where it stands now.
 Result<std::vector<vip::InterfaceIndex>> guard_links(vip::Gate& gate) {
@@ -90,7 +81,7 @@ void log_warnings(const std::vector<control::Warning>& warnings) {
 Result<> take_gate_off(const config::Config& config) {
     const std::vector<IpAddress> local = local_addresses();
     bool leftover = false;
-    for (const std::vector<IpAddress>& group : gate_addresses(config)) {
+    for (const std::vector<IpAddress>& group : group_addresses(config)) {
         leftover = leftover || std::find_first_of(group.begin(), group.end(), local.begin(),
                                                   local.end()) != group.end();
     }
@@ -126,7 +117,7 @@ std::optional<ResumedLife> resume_life(const Inputs& inputs, std::optional<Life>
     const PulseConfig config = pulse_config(inputs.config, inputs.self, inputs.keys);
     const std::size_t groups = inputs.config.groups.size();
     std::vector<std::string> addresses;
-    for (const std::vector<IpAddress>& group : gate_addresses(inputs.config)) {
+    for (const std::vector<IpAddress>& group : group_addresses(inputs.config)) {
         for (const IpAddress& address : group) addresses.push_back(address.to_string());
     }
     auto election = election::Election::restore(config.settings, life->election, BootClock::now());
@@ -149,7 +140,7 @@ Result<vip::Gate> open_gate(const Inputs& inputs, std::optional<ResumedLife>& li
         spdlog::warn("restart begins a new life reason=\"{}\"", adopted.error().message());
         life.reset();
     }
-    return vip::Gate::open(gate_addresses(inputs.config));
+    return vip::Gate::open(group_addresses(inputs.config));
 }
 
 int serve(const Options& options, const std::vector<std::string>& arguments, Inputs inputs,

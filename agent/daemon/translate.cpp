@@ -31,13 +31,22 @@ election::Settings election_settings(const config::Config& config, std::size_t s
     return settings;
 }
 
+}  // namespace
+
 std::vector<Endpoint> endpoints(const config::Node& node, std::uint16_t port) {
     std::vector<Endpoint> list;
     for (const IpAddress& address : node.addresses) list.push_back({address, port});
     return list;
 }
 
-}  // namespace
+std::vector<std::vector<IpAddress>> group_addresses(const config::Config& config) {
+    std::vector<std::vector<IpAddress>> groups;
+    for (const config::Group& group : config.groups) {
+        std::vector<IpAddress>& addresses = groups.emplace_back();
+        for (const IpPrefix& prefix : group.addresses) addresses.push_back(prefix.address);
+    }
+    return groups;
+}
 
 PulseConfig pulse_config(const config::Config& config, std::size_t self,
                          const std::vector<config::Key>& keys) {

@@ -5,9 +5,16 @@
 #include "agent/config/keys.hpp"
 #include "agent/daemon/pulse.hpp"
 
+#include <cstdint>
 #include <vector>
 
 namespace hamr::daemon {
+
+/// A node's addresses with one port.
+[[nodiscard]] std::vector<Endpoint> endpoints(const config::Node& node, std::uint16_t port);
+
+/// The floating addresses of each group, in the groups' order.
+[[nodiscard]] std::vector<std::vector<IpAddress>> group_addresses(const config::Config& config);
 
 /// The configuration in the words of the rooms. `self` is the index of this node.
 [[nodiscard]] PulseConfig pulse_config(const config::Config& config, std::size_t self,

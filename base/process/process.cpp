@@ -239,7 +239,7 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     const auto program = find_program(spec.argv.empty() ? "" : spec.argv.front());
     if (!program) return tl::unexpected(program.error());
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    const UniqueFd input = above_standard(null.get());
+    const UniqueFd input = above_standard(spec.input >= 0 ? spec.input : null.get());
     const UniqueFd output = above_standard(spec.output >= 0 ? spec.output : null.get());
     const UniqueFd errors = above_standard(spec.errors >= 0 ? spec.errors : output.get());
     if (!input || !output || !errors) return fail_errno("descriptors for " + *program, errno);

@@ -43,6 +43,7 @@ enum class Environment {
 struct SpawnSpec {
     std::vector<std::string> argv;   ///< argv[0] without a slash is searched for in PATH and sbin
     std::optional<Account> account;  ///< none: as the agent
+    int input = -1;                  ///< for stdin; -1: /dev/null
     int output = -1;                 ///< for stdout; -1: /dev/null
     int errors = -1;                 ///< for stderr; -1: where `output` goes
     Environment environment = Environment::agents;

@@ -72,11 +72,7 @@ class HttpTalk final : public Probe {
                               guarded([this](boost::system::error_code error) { met(error); }));
     }
 
-    void release() override {
-        boost::system::error_code ignored;
-        socket_.shutdown(tcp::socket::shutdown_send, ignored);
-        socket_.close(ignored);
-    }
+    void release() override { leave(socket_); }
 
     [[nodiscard]] std::string overdue(const std::string& time) const override {
         const std::string where = what_.target.to_string();

@@ -45,11 +45,7 @@ class StrangerTalk final : public Probe {
                               guarded([this](boost::system::error_code error) { met(error); }));
     }
 
-    void release() override {
-        boost::system::error_code ignored;
-        socket_.shutdown(tcp::socket::shutdown_send, ignored);
-        socket_.close(ignored);
-    }
+    void release() override { leave(socket_); }
 
     [[nodiscard]] std::string overdue(const std::string& limit) const override {
         if (login_) return stuck(*login_, where_) + " within " + limit;

@@ -39,4 +39,10 @@ bool met_itself(const tcp::socket& socket) {
     return !error && here == there;
 }
 
+void leave(boost::asio::ip::tcp::socket& socket) {
+    boost::system::error_code ignored;
+    socket.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+    socket.close(ignored);
+}
+
 }  // namespace hamr::health_io

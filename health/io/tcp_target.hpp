@@ -22,4 +22,7 @@ namespace hamr::health_io {
 /// (a simultaneous open from the same port). Nobody listens there.
 [[nodiscard]] bool met_itself(const boost::asio::ip::tcp::socket& socket);
 
+/// Says that nothing more is asked, and closes.
+void leave(boost::asio::ip::tcp::socket& socket);
+
 }  // namespace hamr::health_io

@@ -95,17 +95,6 @@ std::optional<Flow> flow_of(const nlmsghdr* message) {
     return flow;
 }
 
-Result<UniqueFd> netlink_socket() {
-    UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-    if (!fd) return fail_errno("netlink socket for connection tracking", errno);
-    sockaddr_nl own{};
-    own.nl_family = AF_NETLINK;
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-        return fail_errno("netlink socket for connection tracking", errno);
-    }
-    return fd;
-}
-
 }  // namespace
 
 class ConntrackEvents::Impl : public std::enable_shared_from_this<ConntrackEvents::Impl> {
@@ -155,7 +144,7 @@ class ConntrackEvents::Impl : public std::enable_shared_from_this<ConntrackEvent
 // Events ------------------------------------------------------------------------------------------
 
 Result<> ConntrackEvents::Impl::start() {
-    auto fd = netlink_socket();
+    auto fd = open_conntrack_socket();
     if (!fd) return tl::unexpected(fd.error());
     if (::setsockopt(fd->get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer_,
                      sizeof receive_buffer_) != 0) {
@@ -251,7 +240,7 @@ void ConntrackEvents::Impl::dump() {
 }
 
 Result<> ConntrackEvents::Impl::ask() {
-    auto fd = netlink_socket();
+    auto fd = open_conntrack_socket();
     if (!fd) return tl::unexpected(fd.error());
     alignas(nlmsghdr) std::array<char, 64> request{};
     nlmsghdr* header = mnl_nlmsg_put_header(request.data());

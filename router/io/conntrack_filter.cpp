@@ -111,6 +111,17 @@ Program program(const std::vector<IpAddress>& vips) {
 
 }  // namespace
 
+Result<UniqueFd> open_conntrack_socket() {
+    UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+    if (!fd) return fail_errno("netlink socket for connection tracking", errno);
+    sockaddr_nl own{};
+    own.nl_family = AF_NETLINK;
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
+        return fail_errno("netlink socket for connection tracking", errno);
+    }
+    return fd;
+}
+
 Result<> attach_conntrack_filter(int fd, const std::vector<IpAddress>& vips) {
     Program made = program(vips);
     if (made.size() > BPF_MAXINSNS) return {};

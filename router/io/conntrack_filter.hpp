@@ -3,10 +3,14 @@
 
 #include "base/net/address.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 #include <vector>
 
 namespace hamr::router_io {
+
+/// A bound, non-blocking netlink socket for connection tracking.
+[[nodiscard]] Result<UniqueFd> open_conntrack_socket();
 
 /// Makes the kernel hand this netlink socket only connection tracking events of connections to
 /// these addresses (as their original destination), and not before they are established: a classic

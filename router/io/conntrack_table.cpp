@@ -2,6 +2,7 @@
 #include "router/io/conntrack_table.hpp"
 
 #include "base/assert.hpp"
+#include "router/io/conntrack_filter.hpp"
 
 #include <array>
 #include <cerrno>
@@ -244,13 +245,9 @@ void count(ConntrackTable::Counts& counts, Step step) {
 }  // namespace
 
 Result<> ConntrackTable::open() {
-    UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-    if (!fd) return fail_errno("netlink socket for connection tracking", errno);
-    sockaddr_nl own{};
-    own.nl_family = AF_NETLINK;
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-        return fail_errno("netlink socket for connection tracking", errno);
-    }
+    auto opened = open_conntrack_socket();
+    if (!opened) return tl::unexpected(opened.error());
+    UniqueFd fd = std::move(*opened);
     // Errors without the messages that they are about.
     const int on = 1;
     ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);

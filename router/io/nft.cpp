@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/nft.hpp"
 
+#include "base/process/process.hpp"
 #include "base/unique_fd.hpp"
 #include "router/ruleset.hpp"
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -16,10 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace hamr::router_io {
@@ -51,14 +48,13 @@ class Child {
     ~Child() {
         if (!pidfd_) return;
         kill();
-        siginfo_t info{};
-        ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info, WEXITED);
+        (void)process::reap(pidfd_.get());
     }
 
     static Result<Child> start(const std::string& text, const std::string& program);
 
     [[nodiscard]] int pidfd() const { return pidfd_.get(); }
-    void kill() const { ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
+    void kill() const { process::send_signal(pidfd_.get(), SIGKILL); }
     /// Waits for the end, which the caller knows to have come or to be near.
     Result<> reap(bool killed);
 
@@ -69,45 +65,6 @@ class Child {
     UniqueFd pidfd_;
     UniqueFd output_;
 };
-
-int spawn(const std::string& program, int input, int output, pid_t& pid) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-    sigset_t none;
-    sigset_t all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-
-    std::string name = "nft";
-    std::string option = "-f";
-    std::string dash = "-";
-    std::array<char*, 4> argv{name.data(), option.data(), dash.data(), nullptr};
-    std::string path = "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-    std::string locale = "LC_ALL=C";
-    std::array<char*, 3> environment{path.data(), locale.data(), nullptr};
-
-    int error = ENOENT;
-    const bool absolute = program.find('/') != std::string::npos;
-    const std::vector<std::string> places =
-        absolute ? std::vector<std::string>{program}
-                 : std::vector<std::string>{program, "/usr/sbin/" + program, "/sbin/" + program};
-    for (const std::string& place : places) {
-        error = ::posix_spawnp(&pid, place.c_str(), &actions, &attributes, argv.data(),
-                               environment.data());
-        if (error != ENOENT) break;
-    }
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&actions);
-    return error;
-}
 
 /// nft's own words, with a code for the causes that a caller treats differently.
 Error explain(int exit_code, const std::string& said) {
@@ -131,21 +88,20 @@ Result<Child> Child::start(const std::string& text, const std::string& program) 
     auto output = memory_file("hamr-nft-output", "");
     if (!output) return tl::unexpected<Error>(output.error());
 
-    pid_t pid = -1;
-    const int error = spawn(program, input->get(), output->get(), pid);
-    if (error == ENOENT) {
+    const auto found = process::find_program(program);
+    if (!found || ::access(found->c_str(), F_OK) != 0) {
         return fail(program + " is not installed: install the package nftables");
     }
-    if (error != 0) return fail_errno("start " + program, error);
+    process::SpawnSpec spec;
+    spec.argv = {*found, "-f", "-"};
+    spec.input = input->get();
+    spec.output = output->get();
+    spec.environment = process::Environment::plain;
+    auto spawned = process::spawn(spec);
+    if (!spawned) return tl::unexpected(spawned.error());
     Child child;
     child.output_ = std::move(*output);
-    child.pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    if (!child.pidfd_) {
-        const int why = errno;
-        ::kill(pid, SIGKILL);
-        ::waitpid(pid, nullptr, 0);
-        return fail_errno("pidfd_open", why);
-    }
+    child.pidfd_ = std::move(spawned->pidfd);
     return child;
 }
 
@@ -158,18 +114,13 @@ std::string Child::words() const {
 }
 
 Result<> Child::reap(bool killed) {
-    siginfo_t info{};
-    const int rc =
-        ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info, WEXITED);
-    const int error = errno;
+    const process::ProcessEnd end = process::reap(pidfd_.get());
     pidfd_.reset();
-    if (rc != 0) return fail_errno("wait for nft", error);
     if (killed) return fail("nft did not end in time and was killed");
-    if (info.si_code != CLD_EXITED) {
-        return fail("nft died of signal " + std::to_string(info.si_status));
-    }
-    if (info.si_status == 0) return {};
-    return tl::unexpected<Error>(explain(info.si_status, words()));
+    if (end.signal != 0) return fail("nft died of signal " + std::to_string(end.signal));
+    if (end.code < 0) return fail("nft " + end.how);
+    if (end.code == 0) return {};
+    return tl::unexpected<Error>(explain(end.code, words()));
 }
 
 }  // namespace
