@@ -7,7 +7,8 @@
 #   deploy/packages.sh --list GROUP...   prints the names
 #
 # Groups: build (compile it), run (quickstart: hosts as namespaces, MariaDB), haproxy, mysqlrouter
-# (quickstart --router), package (make the .deb), test (everything else that tests/run wants).
+# (quickstart --router), package (make the .deb), test (everything else that tests/run wants), fuzz
+# (tests/fuzz/run).
 # Nothing is removed, and no service is started.
 set -euo pipefail
 
@@ -17,6 +18,14 @@ boost_version() {
     # shellcheck disable=SC1091
     . /etc/os-release
     if [[ ${VERSION_ID%%.*} -ge 13 ]]; then echo 1.83; else echo 1.81; fi
+}
+
+# The sanitizers' and libFuzzer's libraries belong to one clang: Debian 12's is 14, Debian 13's 19.
+clang_version() {
+    local VERSION_ID=12
+    # shellcheck disable=SC1091
+    . /etc/os-release
+    if [[ ${VERSION_ID%%.*} -ge 13 ]]; then echo 19; else echo 14; fi
 }
 
 packages_of() {
@@ -36,10 +45,12 @@ packages_of() {
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
             man-db mandoc clang-format debootstrap systemd-container zstd lintian \
-            galera-4 rsync socat openssl
+            galera-4 rsync socat openssl spin
         ;;
+    fuzz) echo "libclang-rt-$(clang_version)-dev" ;;
     *)
-        echo "packages.sh: unknown group '$1' (build, run, haproxy, mysqlrouter, package, test)" >&2
+        echo "packages.sh: unknown group '$1' (build, run, haproxy, mysqlrouter, package, test," \
+            "fuzz)" >&2
         exit 2
         ;;
     esac

@@ -20,9 +20,9 @@
 //     template <class Archive> void archive(Archive& kept) { kept(first_, second_); }
 //
 // which Saver reads and Loader fills. Loader never throws and never allocates more than its bytes
-// are long; what does not fit makes ok() false for good. Bytes are for one host and one moment:
-// which version wrote them, and whether they are whole, is for the caller to know
-// (election/snapshot.hpp).
+// are long; what does not fit, or was not written by Saver, makes ok() false for good. Bytes are
+// for one host and one moment: which version wrote them, and whether they are whole, is for the
+// caller to know (election/snapshot.hpp).
 
 namespace hamr {
 
@@ -106,9 +106,13 @@ class Loader {
     void one(T& value) {
         using namespace archive_detail;
         if constexpr (std::is_same_v<T, bool>) {
-            value = in_.read<std::uint8_t>() != 0;
+            const auto truth = in_.read<std::uint8_t>();
+            if (truth > 1) sound_ = false;
+            value = truth == 1;
         } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
-            value = static_cast<T>(in_.read<std::uint64_t>());
+            const auto wide = in_.read<std::uint64_t>();
+            value = static_cast<T>(wide);
+            if (static_cast<std::uint64_t>(value) != wide) sound_ = false;
         } else if constexpr (is_strong<T>) {
             one(value.value);
         } else if constexpr (std::is_same_v<T, Duration>) {

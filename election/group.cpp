@@ -230,6 +230,9 @@ void Group::credit(const Peer& peer, const GroupEntry& entry) {
     if (phase_ != Phase::candidate && phase_ != Phase::leader) return;
     if (!peer.compatible) return;
     if (entry.promised_to != cluster_.self || entry.promised_term != term_) return;
+    // A promise to an earlier life of this node, in a term of the same number, is not renewed by
+    // what this life sends: that only greets until the voter confirms it.
+    if (!peer.link.knows_me()) return;
     const auto sent = cluster_.sent.find(peer.link.echoed());
     if (!sent) return;
     BootTime& lease = lease_from(peer.id);

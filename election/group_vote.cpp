@@ -9,8 +9,9 @@ namespace hamr::election {
 
 void Group::leave_quarantine_if_told(BootTime now, const Peer& peer, const GroupEntry* entry,
                                      Outbox& out) {
-    // One of other members may know a holder that this node has never heard of.
-    if (!starting_ || peer.mismatch) return;
+    // One of other members may know a holder that this node has never heard of. So may have its own
+    // earlier life: a holder that is no member any more tells nobody.
+    if (!starting_ || peer.mismatch || !cluster_.settings.same_voters) return;
     // The frame echoes this boot, so it was sent after the earlier life of this node had ended: a
     // peer that holds no lease then will never rest one on a promise of that life.
     const bool holds =

@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace hamr::election {
 
@@ -30,23 +31,33 @@ PeerLink::Judgement PeerLink::judge(BootTime now, const Frame& frame, int path, 
     HAMR_ASSERT(path >= 0 && path < max_paths);
     std::optional<Sequence> mine;
     bool of_me = false;
+    bool knows_me = false;  // the confirmed boot comes first (A9)
     for (const Echo& echo : frame.echoes) {
         if (echo.node != self) continue;
-        of_me = true;
+        if (!std::exchange(of_me, true)) knows_me = echo.boot == my_boot;
         if (echo.boot == my_boot && echo.newest <= my_newest) mine = echo.newest;
     }
 
     if (heard() && frame.boot == boot_) {
         const Judgement judgement = judge_confirmed(now, frame, path);
-        if (judgement.verdict == Verdict::used && mine) echoed_ = std::max(echoed_, *mine);
+        if (judgement.verdict != Verdict::used) return judgement;
+        if (mine) echoed_ = std::max(echoed_, *mine);
+        knows_me_ = knows_me;
         return judgement;
     }
-    if (std::find(retired_.begin(), retired_.end(), frame.boot) != retired_.end()) {
-        return {Verdict::dropped, DropReason::replayed, false};
+    const auto retired = std::find_if(retired_.begin(), retired_.end(),
+                                      [&](const Retired& r) { return r.boot == frame.boot; });
+    if (retired != retired_.end()) {
+        // A late frame of an older life may have taken its place (A10). What was sent here since
+        // then can only be known to somebody who lives.
+        const bool lives = mine && *mine > retired->at;
+        if (!lives) return {Verdict::dropped, DropReason::replayed, false};
+        retired_.erase(retired);
     }
     if (mine && (!heard() || *mine >= echoed_)) {
-        adopt(now, frame, path);
+        adopt(now, frame, path, my_newest);
         echoed_ = *mine;
+        knows_me_ = knows_me;
         return {Verdict::used, {}, true};
     }
     // A peer that has just restarted knows nothing of this node yet. One that echoes an old life
@@ -88,10 +99,10 @@ PeerLink::Judgement PeerLink::greet(BootTime now, const Frame& frame) {
     return {Verdict::greeted, {}, true};
 }
 
-void PeerLink::adopt(BootTime now, const Frame& frame, int path) {
+void PeerLink::adopt(BootTime now, const Frame& frame, int path, Sequence my_newest) {
     if (heard()) {
         if (retired_.size() == max_retired) retired_.erase(retired_.begin());
-        retired_.push_back(boot_);
+        retired_.push_back({boot_, my_newest});
     }
     boot_ = frame.boot;
     newest_ = frame.sequence;

@@ -45,6 +45,9 @@ class PeerLink {
     [[nodiscard]] BootTime last_heard() const { return last_heard_; }
     /// The newest of this node's frames that the peer has heard; 0 is none.
     [[nodiscard]] Sequence echoed() const { return echoed_; }
+    /// By its newest used frame, the peer has confirmed this node's present boot: what it says of
+    /// this node is not said of an earlier life.
+    [[nodiscard]] bool knows_me() const { return knows_me_; }
 
     /// A greeting of an unconfirmed boot deserves an answer: once in a `gap`, and a boot that has
     /// just become pending also besides, but not without end (recordings must not make this node
@@ -53,8 +56,8 @@ class PeerLink {
 
     template <class Archive>
     void archive(Archive& kept) {
-        kept(boot_, newest_, echoed_, last_heard_, last_greeted_, greeted_besides_, paths_,
-             any_path_, pending_, retired_);
+        kept(boot_, newest_, echoed_, knows_me_, last_heard_, last_greeted_, greeted_besides_,
+             paths_, any_path_, pending_, retired_);
     }
 
   private:
@@ -78,6 +81,17 @@ class PeerLink {
         }
     };
 
+    /// A former boot, and the newest frame of this node when it was retired.
+    struct Retired {
+        BootId boot;
+        Sequence at;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(boot, at);
+        }
+    };
+
     struct Pending {
         BootId boot;
         Sequence newest;
@@ -91,18 +105,19 @@ class PeerLink {
 
     Judgement judge_confirmed(BootTime now, const Frame& frame, int path);
     Judgement greet(BootTime now, const Frame& frame);
-    void adopt(BootTime now, const Frame& frame, int path);
+    void adopt(BootTime now, const Frame& frame, int path, Sequence my_newest);
 
     BootId boot_;
     Sequence newest_;
     Sequence echoed_;
+    bool knows_me_ = false;
     BootTime last_heard_ = long_ago;
     BootTime last_greeted_ = long_ago;
     int greeted_besides_ = 0;  ///< since then
     std::array<Window, max_paths> paths_{};
     Window any_path_;
     std::vector<Pending> pending_;
-    std::vector<BootId> retired_;
+    std::vector<Retired> retired_;
 };
 
 }  // namespace hamr::election

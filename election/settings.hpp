@@ -33,6 +33,9 @@ struct Settings {
     std::vector<GroupSettings> groups;
     Mode mode = Mode::majority;
     Timing timing;
+    /// The earlier life of this node, if there was one, had these same voters. When that is not
+    /// known, a leader that only the former ones know may rest its lease on that life (rule M6).
+    bool same_voters = false;
 };
 
 }  // namespace hamr::election

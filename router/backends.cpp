@@ -77,6 +77,7 @@ void Backends::note(Server& server, const Observation& seen) const {
     server.newest = seen.begun_at;
     server.fresh = false;
     server.error = seen.failure ? seen.failure->text : "";
+    note_evidence(server, seen);
     if (seen.failure && !mysql::answered(seen.failure->kind)) {
         server.answers = 0;
         ++server.failures;
@@ -93,6 +94,7 @@ void Backends::note(Server& server, const Observation& seen) const {
     if (!seen.version.empty()) server.version = seen.version;
     if (!seen.read_only) return;
     server.fresh = true;
+    server.told_at = seen.begun_at;
     server.writable = !*seen.read_only && !seen.super_read_only.value_or(false);
 }
 
@@ -144,8 +146,8 @@ BackendState Backends::state_of(const Server& server) const {
     return server.draining ? BackendState::draining : BackendState::up;
 }
 
-bool Backends::usable(std::size_t index) const {
-    return state_of(servers_[index]) == BackendState::up;
+bool Backends::usable(std::size_t index, bool also_draining) const {
+    return servers_[index].up && (also_draining || !servers_[index].draining);
 }
 
 bool Backends::drain(const Endpoint& server, bool on) {
@@ -181,7 +183,9 @@ std::string Backends::why_no_primary() const {
     if (servers_.empty()) return "no backend is configured";
     std::string text;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        text += (i == 0 ? "" : ", ") + servers_[i].address.to_string() + " " + why_not(i);
+        const bool drains = state_of(servers_[i]) == BackendState::draining;
+        text += (i == 0 ? "" : ", ") + servers_[i].address.to_string() + " " +
+                (drains ? "draining" : why_not(i));
     }
     return text;
 }
@@ -194,6 +198,7 @@ std::vector<BackendView> Backends::view() const {
         view.address = server.address;
         view.role = role_of(i);
         view.state = state_of(server);
+        view.draining = server.draining;
         view.error = server.asked && !conflicting(i) ? server.error : why_not(i);
         view.version = server.version;
         view.latency = server.latency;
@@ -201,14 +206,28 @@ std::vector<BackendView> Backends::view() const {
     return views;
 }
 
-std::vector<std::size_t> Backends::serving(const Route& route) const {
+std::vector<std::size_t> Backends::serving(const Route& route, bool also_draining) const {
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        if (role_of(i) == route.to && usable(i)) found.push_back(i);
+        if (role_of(i) == route.to && usable(i, also_draining)) found.push_back(i);
     }
     const bool fall_back = route.to == Role::secondary && route.fall_back;
-    if (found.empty() && fall_back && primary_ && usable(*primary_)) found.push_back(*primary_);
+    if (found.empty() && fall_back && primary_ && usable(*primary_, also_draining)) {
+        found.push_back(*primary_);
+    }
     return found;
+}
+
+bool Backends::is_drained(const Route& route) const {
+    return serving(route).empty() && !serving(route, true).empty();
+}
+
+std::vector<std::string> Backends::drained_routes() const {
+    std::vector<std::string> names;
+    for (const Route& route : config_.routes) {
+        if (is_drained(route)) names.push_back(route.name);
+    }
+    return names;
 }
 
 std::vector<RoutePlan> Backends::plan() const {
@@ -234,6 +253,16 @@ std::vector<Warning> Backends::warnings() const {
             warnings.push_back({"backend " + name + " cannot be monitored: " + server.error,
                                 "check router.monitor and the account's grants"});
         }
+    }
+    for (const Route& route : config_.routes) {
+        if (!is_drained(route)) continue;
+        std::string drained;
+        for (const std::size_t i : serving(route, true)) {
+            drained += (drained.empty() ? "" : ", ") + servers_[i].address.to_string();
+        }
+        warnings.push_back({"route " + route.name + " leads nowhere: what could serve it is " +
+                                "draining (" + drained + ")",
+                            "`hamr backend undrain ADDRESS`, or give its role to another server"});
     }
     if (config_.roles_by_order && !servers_.empty()) {
         warnings.push_back({"roles are not watched: the first backend that answers is the primary",
@@ -268,20 +297,27 @@ Verdict Backends::verdict() const {
             lessened = "no secondary: " + route.name + " leads to the primary";
         }
     }
-    const bool all_asked =
-        std::all_of(servers_.begin(), servers_.end(), [](const Server& s) { return s.asked; });
     if (lost.empty()) {
         verdict.state = lessened.empty() ? RouterState::serving : RouterState::degraded;
         verdict.reason = lessened;
-        return verdict;
+    } else {
+        note_lost(verdict, lost, served);
     }
+    return verdict;
+}
+
+/// Some route leads nowhere. What operators have wanted is no reason for another host to lead (R6).
+void Backends::note_lost(Verdict& verdict, const std::string& lost, std::size_t served) const {
     for (const Server& s : servers_) verdict.begun_at = std::min(verdict.begun_at, s.begun_at);
+    if (servers_.empty()) verdict.begun_at = long_ago;
     verdict.state = served > 0 ? RouterState::degraded : RouterState::failed;
     verdict.reason = lost + ": " + why_no_primary();
-    verdict.demotion = served > 0 ? demotion_route_lost : demotion_all_lost;
+    const std::size_t drained = drained_routes().size();
+    if (served + drained == config_.routes.size()) return;
+    const bool all_asked =
+        std::all_of(servers_.begin(), servers_.end(), [](const Server& s) { return s.asked; });
+    verdict.demotion = served + drained > 0 ? demotion_route_lost : demotion_all_lost;
     if (!all_asked) verdict.demotion = demotion_not_asked;
-    if (servers_.empty()) verdict.begun_at = long_ago;
-    return verdict;
 }
 
 }  // namespace hamr::router

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/mysql/failure.hpp"
 #include "base/net/address.hpp"
+#include "router/standing.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,11 @@
 //       and a warning names both. A stale role yields to a fresh one.
 //   R5  Without a monitor account no role can be known: the first backend that is up, in the
 //       configured order, counts as the primary, the others as secondaries, and a warning says so.
+//   R6  A draining backend keeps its role and gets nothing new. A route that has no other is told,
+//       and demotes nobody: it is the same on every host.
+//   R7  Flows go on with a backend until it is down (R2); those of a route to the primary also end
+//       when it has said that it is read-only (R1), or another one is the primary. Those of a route
+//       to secondaries go on with one that was promoted. Nobody is judged before it was asked.
 
 namespace hamr::router {
 
@@ -78,6 +84,8 @@ struct BackendView {
     Endpoint address;
     Role role = Role::unknown;
     BackendState state = BackendState::down;
+    /// Nothing new is given to it, whether it is up or not.
+    bool draining = false;
     std::string topology = "source-replica";
     /// The last failure's words; empty when the last observation was good.
     std::string error;
@@ -134,7 +142,11 @@ class Backends {
     [[nodiscard]] std::vector<BackendView> view() const;
     /// One entry per configured route, in its order.
     [[nodiscard]] std::vector<RoutePlan> plan() const;
+    /// The names of the routes that lead nowhere because all that could serve them is draining.
+    [[nodiscard]] std::vector<std::string> drained_routes() const;
     [[nodiscard]] Verdict verdict() const;
+    /// R7, for each route and each configured backend.
+    [[nodiscard]] std::vector<Standing> standings() const;
 
   private:
     struct Server {
@@ -153,21 +165,30 @@ class Backends {
         BootTime newest = long_ago;
         /// The newest observation that bears out `up`.
         BootTime begun_at = long_ago;
+        /// The newest that told its role.
+        BootTime told_at = long_ago;
+        /// When the last failures began, `fall` at most; empty when it answers.
+        std::vector<BootTime> evidence;
     };
 
     void note(Server& server, const Observation& observation) const;
+    void note_evidence(Server& server, const Observation& seen) const;
+    [[nodiscard]] Standing standing(const Route& route, std::size_t index) const;
     void choose_primary();
     void choose_primary_by_order();
     [[nodiscard]] bool known_primary_stays() const;
     [[nodiscard]] Role role_of(std::size_t index) const;
     [[nodiscard]] bool conflicting(std::size_t index) const;
-    [[nodiscard]] bool usable(std::size_t index) const;
+    [[nodiscard]] bool usable(std::size_t index, bool also_draining) const;
     [[nodiscard]] BackendState state_of(const Server& server) const;
     [[nodiscard]] std::string describe(std::size_t index) const;
     [[nodiscard]] std::string why_not(std::size_t index) const;
     [[nodiscard]] std::string why_no_primary() const;
-    [[nodiscard]] std::vector<std::size_t> serving(const Route& route) const;
+    [[nodiscard]] std::vector<std::size_t> serving(const Route& route,
+                                                   bool also_draining = false) const;
+    [[nodiscard]] bool is_drained(const Route& route) const;
     [[nodiscard]] std::vector<Warning> warnings() const;
+    void note_lost(Verdict& verdict, const std::string& lost, std::size_t served) const;
 
     BackendsConfig config_;
     std::vector<Server> servers_;

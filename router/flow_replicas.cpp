@@ -37,7 +37,7 @@ void FlowTable::lead(std::size_t group, bool leads) {
     settled_[group] = false;
     for (auto& [key, entry] : entries_) {
         if (vips_[key.vip].group != group) continue;
-        if (leads && entry.owner != self && entry.translation) {
+        if (leads && entry.owner != self && entry.translation && !entry.waits) {
             adopt(entry, self);
         } else if (!leads && entry.owner == self) {
             adopt(entry, former_);
@@ -116,11 +116,12 @@ std::vector<KernelWork> FlowTable::take_kernel_work(std::size_t most) {
         if (!entry.translation || (own && entry.installed)) continue;
         work.push_back({id_of(key), flow_of(key, entry), entry.installed, own});
         entry.installed = true;
+        wait_no_more(key, entry);
     }
     return work;
 }
 
-void FlowTable::not_installed(const FlowId& id) {
+void FlowTable::not_installed(const FlowId& id, bool again) {
     const auto key = key_of(id);
     if (!key) return;
     const auto found = entries_.find(*key);
@@ -132,7 +133,31 @@ void FlowTable::not_installed(const FlowId& id) {
         adopt(entry, former_);
     }
     entry.installed = false;
-    entry.translation.reset();
+    if (again && !leads_vip(*key)) {
+        entry.waits = true;
+        waiting_.insert(*key);
+    } else {
+        entry.translation.reset();
+    }
+}
+
+void FlowTable::wait_no_more(const Key& key, Entry& entry) {
+    if (entry.waits) waiting_.erase(key);
+    entry.waits = false;
+}
+
+void FlowTable::retry_refused(std::size_t most) {
+    for (auto at = waiting_.begin(); most > 0 && at != waiting_.end(); --most) {
+        const Key key = *at++;
+        Entry& entry = entries_.find(key)->second;
+        if (!leads_vip(key)) {
+            queue(key, entry);
+            continue;
+        }
+        // Its client is being reset.
+        wait_no_more(key, entry);
+        entry.translation.reset();
+    }
 }
 
 void FlowTable::refresh_replicas() {
@@ -146,6 +171,14 @@ std::size_t FlowTable::installed() const {
         return entry.second.installed && entry.second.owner != self;
     });
     return static_cast<std::size_t>(count);
+}
+
+std::map<Endpoint, std::size_t> FlowTable::by_backend() const {
+    std::map<Endpoint, std::size_t> counts;
+    for (const auto& [key, entry] : entries_) {
+        if (entry.translation && !entry.over && !entry.lost) ++counts[entry.translation->backend];
+    }
+    return counts;
 }
 
 }  // namespace hamr::router

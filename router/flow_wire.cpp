@@ -22,6 +22,7 @@ enum class Type : std::uint8_t {
     taken,
     ping,
     ack,
+    orders,
 };
 
 // Writing -----------------------------------------------------------------------------------------
@@ -64,6 +65,15 @@ void write_id(ByteWriter& out, const FlowId& id) {
     write_endpoint(out, id.vip);
 }
 
+void write_order(ByteWriter& out, const BackendOrder& order) {
+    out.write(family_number(order.backend.address));
+    out.write(static_cast<std::uint8_t>(order.draining ? 1 : 0));
+    out.write(order.counter);
+    write_endpoint(out, order.backend);
+    out.write(static_cast<std::uint8_t>(order.node.size()));
+    out.write(std::as_bytes(std::span(order.node)));
+}
+
 /// One overload for each message; the type is the first byte.
 class Writer {
   public:
@@ -99,6 +109,15 @@ class Writer {
     }
     void operator()(const FlowPing& message) { begin(Type::ping, message.sequence); }
     void operator()(const FlowAck& message) { begin(Type::ack, message.sequence); }
+    void operator()(const TellOrders& message) {
+        begin(Type::orders);
+        out_.write(static_cast<std::uint8_t>(message.standing ? 1 : 0));
+        count(message.orders.size(), max_orders_in_message);
+        for (const BackendOrder& order : message.orders) {
+            HAMR_ASSERT(is_sound(order));
+            write_order(out_, order);
+        }
+    }
 
   private:
     void begin(Type type) { out_.write(static_cast<std::uint8_t>(type)); }
@@ -155,6 +174,8 @@ class Reader {
                 return FlowPing{in_.read<std::uint64_t>()};
             case Type::ack:
                 return FlowAck{in_.read<std::uint64_t>()};
+            case Type::orders:
+                return orders();
         }
         good_ = false;
         return FlowPing{};
@@ -199,6 +220,32 @@ class Reader {
         message.vips.reserve(number);
         for (std::size_t i = 0; i < number && good_; ++i) message.vips.push_back(address(family()));
         return message;
+    }
+
+    TellOrders orders() {
+        TellOrders message{flag(), {}};
+        const std::size_t number = count(max_orders_in_message, 18);
+        message.orders.reserve(number);
+        for (std::size_t i = 0; i < number && good_; ++i) message.orders.push_back(order());
+        return message;
+    }
+
+    BackendOrder order() {
+        BackendOrder read;
+        const Family of = family();
+        read.draining = flag();
+        read.counter = in_.read<std::uint64_t>();
+        read.backend = endpoint(of);
+        const Bytes name = in_.take(in_.read<std::uint8_t>());
+        for (const std::byte b : name) read.node += std::to_integer<char>(b);
+        want(is_sound(read));
+        return read;
+    }
+
+    bool flag() {
+        const auto number = in_.read<std::uint8_t>();
+        want(number <= 1);
+        return number == 1;
     }
 
     Family family() {

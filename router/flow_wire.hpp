@@ -3,6 +3,7 @@
 
 #include "base/bytes.hpp"
 #include "base/net/address.hpp"
+#include "router/backend_orders.hpp"
 #include "router/flows.hpp"
 
 #include <array>
@@ -18,9 +19,13 @@
 
 namespace hamr::router {
 
+/// What a hello says. Nodes of protocol 1 end a connection whose hello says more; who is of 2 shows
+/// it by an ack of 0 after its hello (F19).
 inline constexpr std::uint16_t flow_protocol = 1;
+inline constexpr std::uint16_t newest_flow_protocol = 2;
 inline constexpr std::size_t max_flows_in_message = 512;
 inline constexpr std::size_t max_vips_in_message = 1024;
+inline constexpr std::size_t max_orders_in_message = 256;
 /// The largest is a message of 512 translated IPv6 flows.
 inline constexpr std::size_t max_flow_message_bytes = 48 * 1024;
 
@@ -95,14 +100,22 @@ struct FlowAck {
     friend bool operator==(const FlowAck&, const FlowAck&) = default;
 };
 
-using FlowMessage = std::variant<FlowHello, SnapshotBegin, SnapshotEnd, AddFlows, RemoveFlows,
-                                 TakenOver, FlowPing, FlowAck>;
+/// Which backends get nothing new, as the sender knows it (F20). To nodes of protocol 2 only.
+struct TellOrders {
+    bool standing = false;  ///< the sender's rules are made by these
+    std::vector<BackendOrder> orders;
 
-/// At most max_flows_in_message flows, max_vips_in_message addresses.
+    friend bool operator==(const TellOrders&, const TellOrders&) = default;
+};
+
+using FlowMessage = std::variant<FlowHello, SnapshotBegin, SnapshotEnd, AddFlows, RemoveFlows,
+                                 TakenOver, FlowPing, FlowAck, TellOrders>;
+
+/// At most max_flows_in_message flows, max_vips_in_message addresses, max_orders_in_message orders.
 [[nodiscard]] std::vector<std::byte> encode(const FlowMessage& message);
 [[nodiscard]] std::optional<FlowMessage> decode_flow_message(Bytes bytes);
 
-/// The sequence number of a numbered message (F7); nothing for hello and ack.
+/// The sequence number of a numbered message (F7); nothing for others.
 [[nodiscard]] std::optional<std::uint64_t> sequence_of(const FlowMessage& message);
 
 }  // namespace hamr::router

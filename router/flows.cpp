@@ -51,6 +51,7 @@ FlowTable::FlowTable(Config config)
       entries_(0, Hash{config.seed}),
       counts_(config.nodes + 1, 0),
       rounds_(config.nodes + 1, 0),
+      waiting_(0, Hash{config.seed}),
       gone_in_dump_(0, Hash{config.seed}) {
     for (std::size_t group = 0; group < config.groups.size(); ++group) {
         for (const IpAddress& address : config.groups[group]) vips_.push_back({address, group});
@@ -104,6 +105,7 @@ FlowTable::Entry* FlowTable::put(const Key& key, std::size_t owner) {
     }
     Entry& entry = found->second;
     if (entry.owner != owner) {
+        wait_no_more(key, entry);
         --counts_[entry.owner];
         ++counts_[owner];
         entry = Entry{};
@@ -145,6 +147,7 @@ void FlowTable::drop(Entries::iterator found) {
     release(found->first, found->second);
     if (!entry.over && !entry.lost) --counts_[entry.owner];
     if (entry.installed && entry.owner != self) work_.push_back(found->first);
+    wait_no_more(found->first, found->second);
     entries_.erase(found);
 }
 
@@ -351,6 +354,12 @@ std::optional<Flow> FlowTable::own(const FlowId& id) const {
     const auto found = entries_.find(*key);
     if (found == entries_.end() || found->second.owner != self || found->second.over) return {};
     return flow_of(*key, found->second);
+}
+
+void FlowTable::visit_own(const std::function<void(const Flow&)>& visit) const {
+    for (const auto& [key, entry] : entries_) {
+        if (entry.owner == self && !entry.over && !entry.lost) visit(flow_of(key, entry));
+    }
 }
 
 }  // namespace hamr::router

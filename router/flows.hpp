@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -161,8 +163,12 @@ class FlowTable {
     /// The first of what is to be done, in order; each once.
     [[nodiscard]] std::vector<KernelWork> take_kernel_work(std::size_t most);
     [[nodiscard]] std::size_t kernel_work() const { return work_.size(); }
-    /// The kernel refused: a client whose flow this was is to be reset at a takeover.
-    void not_installed(const FlowId& id);
+    /// The kernel refused: a client whose flow this was is to be reset at a takeover. With `again`
+    /// (its table was full) another node's flow waits for retry_refused().
+    void not_installed(const FlowId& id, bool again = false);
+    /// Of those that wait, the first `most` are to be told to the kernel once more.
+    void retry_refused(std::size_t most);
+    [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
     /// All that others own is to be told to the kernel again: its time-outs run.
     void refresh_replicas();
 
@@ -174,11 +180,15 @@ class FlowTable {
     [[nodiscard]] std::vector<FlowId> own();
     /// An own flow as it is now.
     [[nodiscard]] std::optional<Flow> own(const FlowId& id) const;
+    /// Each own flow; the table must not change meanwhile.
+    void visit_own(const std::function<void(const Flow&)>& visit) const;
 
     /// How many flows a node has; lost ones are not among them.
     [[nodiscard]] std::size_t count(std::size_t node) const { return counts_.at(node); }
     /// Flows of others that this host's kernel has. Looks at every flow.
     [[nodiscard]] std::size_t installed() const;
+    /// How many flows go through each backend, own and others'. Looks at every flow.
+    [[nodiscard]] std::map<Endpoint, std::size_t> by_backend() const;
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// Flows that did not fit.
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
@@ -209,6 +219,7 @@ class FlowTable {
         bool lost : 1 = false;       ///< an own one that ended in silence
         bool queued : 1 = false;     ///< stands in work_
         bool installed : 1 = false;  ///< this kernel has it
+        bool waits : 1 = false;      ///< it would not take it: stands in waiting_
         std::unique_ptr<Translation> translation{};
     };
     struct Vip {
@@ -224,6 +235,7 @@ class FlowTable {
     Entry* put(const Key& key, std::size_t owner);
     static bool set(Entry& entry, const Flow& flow);
     void adopt(Entry& entry, std::size_t owner);
+    void wait_no_more(const Key& key, Entry& entry);
     void queue(const Key& key, Entry& entry);
     bool add_replica(std::size_t node, const Key& key, const Flow& flow);
     void look_at_replica(const Key& key, const Flow& flow);
@@ -247,6 +259,7 @@ class FlowTable {
     std::vector<Key> dirty_;
     std::vector<Key> removed_;
     std::deque<Key> work_;
+    std::unordered_set<Key, Hash> waiting_;
     bool dumping_ = false;
     std::unordered_set<Key, Hash> gone_in_dump_;
     std::uint64_t refused_ = 0;

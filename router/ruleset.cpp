@@ -277,8 +277,10 @@ class Renderer {
     void unserved() {
         open("unserved", "filter hook input priority filter - 10");
         for (const FamilyWords& words : families_) {
-            rule(std::string(words.ip) + " daddr @" + words.vips + " tcp dport " + ports() +
-                 " counter reject with tcp reset");
+            // No reset for a packet of a flow that passed before these rules stood, and NAT with
+            // it.
+            rule(std::string(words.ip) + " daddr @" + words.vips + " tcp dport " + ports() + " " +
+                 opens + " counter reject with tcp reset");
         }
         close();
     }
@@ -303,6 +305,16 @@ class Renderer {
     void output() {
         open("untracked", "filter hook output priority raw");
         for (const FamilyWords& words : families_) rule(untracked_tickles(words));
+        close();
+        // Of a VIP itself, and of a backend on this host, whose address is translated later on.
+        open("meant", "filter hook output priority mangle");
+        const std::string marked =
+            " tcp flags & rst == rst meta mark set " + std::to_string(reset_mark);
+        for (const FamilyWords& words : families_) {
+            const std::string ip = words.ip;
+            rule(ip + " saddr @" + words.vips + marked);
+            rule("ct original " + ip + " daddr @" + words.vips + marked);
+        }
         close();
         const bool has_v6 = !families_.empty() && families_.back().family == Family::ipv6;
         if (!has_v6 || input_.no_redirects.empty()) return;

@@ -40,7 +40,9 @@
 //   forward                   on links where forwarding was off before (the guard), nothing else
 //                             is forwarded
 //   output                    our tickles (tickle_packet.hpp) are in nobody's conntrack; no ICMPv6
-//                             redirects leave towards the links of the VIPs
+//                             redirects leave towards the links of the VIPs; TCP resets of this
+//                             host get `reset_mark`, without which the gate lets none of them out:
+//                             when these rules are gone the kernel would reset every flow
 // Its NAT chains come before other tables' NAT; other tables' filters are left alone.
 
 namespace hamr::router {
@@ -51,6 +53,9 @@ inline constexpr const char* table_name = "hamr";
 /// Entries of conntrack in this zone are never flows: they are this host's own half of connections
 /// that another host translates.
 inline constexpr std::uint16_t apart_zone = 8112;
+
+/// The mark of packets that says so; the gate's constant, too.
+inline constexpr std::uint32_t reset_mark = 0x48414d52;
 
 struct RulesetInput {
     std::vector<IpAddress> vips;

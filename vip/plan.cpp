@@ -124,6 +124,7 @@ void Plan::hold(BootTime now) {
     for (Slot& slot : slots_) {
         Slot fresh(slot.vip, config_.refresh);
         fresh.pending = std::move(slot.pending);
+        fresh.refusal = std::move(slot.refusal);
         slot = std::move(fresh);
     }
 }
@@ -134,6 +135,7 @@ void Plan::release() {
     for (Slot& slot : slots_) {
         Slot fresh(slot.vip, config_.refresh);
         fresh.pending = std::move(slot.pending);
+        fresh.refusal = std::move(slot.refusal);
         fresh.leaving = true;
         slot = std::move(fresh);
     }
@@ -167,9 +169,22 @@ void Plan::done(const AddAddress& request, const Result<>& result, BootTime now)
     if (!holding_) return;
     if (result) {
         slot->add_at = now + confirmation;
-    } else {
-        refused(*slot, result.error(), slot->add_at, now);
+        return;
     }
+    slot->refused_since = std::min(slot->refused_since, now);
+    if (now - slot->refused_since >= refusal_patience) {
+        slot->refusal = "the kernel refuses " + slot->vip.to_string() + ": " +
+                        result.error().message() +
+                        " (tried again when this node leads or restarts)";
+    }
+    refused(*slot, result.error(), slot->add_at, now);
+}
+
+void Plan::put_off(const AddAddress& request, const Error& why, BootTime now) {
+    Slot* slot = find(request.prefix.address);
+    if (slot == nullptr) return;
+    slot->ended(true, request.index, request.prefix);
+    if (holding_) refused(*slot, why, slot->add_at, now);
 }
 
 void Plan::done(const RemoveAddress& request, const Result<>& result, BootTime now) {
@@ -309,6 +324,8 @@ void Plan::confirmed(Slot& slot, const Links::Link& link, const IpPrefix& prefix
         slot.mac = link.seen.mac;
         slot.retry = first_retry;
         slot.given_up = false;
+        slot.refused_since = never;
+        slot.refusal.clear();
         slot.schedule.start(now);
     }
     slot.placed = prefix;
@@ -394,6 +411,7 @@ Readiness Plan::readiness(const Links& links) const {
         const LinkSeen& link = links.find(*chosen)->seen;
         if (!link.up) return {false, "interface " + link.name + " is down"};
         if (!link.carrier) return {false, "interface " + link.name + " has no carrier"};
+        if (!slot.refusal.empty()) return {false, slot.refusal};
     }
     return {true, {}};
 }

@@ -34,6 +34,9 @@
 //  - A held address that disappears from an interface that is up was deleted by somebody else: it
 //  is
 //    put back, `put_back_burst` times at once and then once per `put_back_period`.
+//  - An address that the kernel has refused for `refusal_patience` makes the host not ready, also
+//    after release(), until the kernel takes it or the agent starts anew: else a host that cannot
+//    hold the address would lead for ever, or be given the lead again and again.
 //  - Another host that claims a held address is reported with its Ethernet address, and ours is
 //    announced again (RFC 5227 section 2.4, at most once per `claim_period`), and once more when
 //    nothing has been heard from it for `claim_over`.
@@ -119,6 +122,7 @@ class Plan {
     static constexpr Duration claim_over = std::chrono::seconds{3};
     static constexpr Duration first_retry = std::chrono::milliseconds{10};
     static constexpr Duration longest_retry = std::chrono::seconds{1};
+    static constexpr Duration refusal_patience = std::chrono::seconds{1};
     /// How long an acknowledged request may take to show (IPv6 addresses come by a kernel worker).
     static constexpr Duration confirmation = std::chrono::milliseconds{250};
 
@@ -134,6 +138,8 @@ class Plan {
     /// A request of update() has ended.
     void done(const AddAddress& request, const Result<>& result, BootTime now);
     void done(const RemoveAddress& request, const Result<>& result, BootTime now);
+    /// A request was not given to the kernel, for a reason that has nothing to do with it.
+    void put_off(const AddAddress& request, const Error& why, BootTime now);
 
     /// A frame heard on the network. Ignored when its address is not of this group, is not held, or
     /// its Ethernet address is this host's own.
@@ -174,6 +180,8 @@ class Plan {
         BootTime add_at = long_ago;           // no request to add before this
         BootTime remove_at = long_ago;        // no request to remove before this
         Duration retry = first_retry;
+        BootTime refused_since = never;     // by the kernel, without an end
+        std::string refusal;                // its words, once that has lasted for too long
         BootTime put_back_debt = long_ago;  // when the put-backs so far are paid for
         std::optional<MacAddress> rival;
         BootTime rival_heard = long_ago;

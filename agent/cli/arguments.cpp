@@ -23,11 +23,21 @@ constexpr std::string_view exit_code_help =
     "77 no permission, 78 configuration error.\n"
     "Manual: hamr(1), hamrd(8), hamr.yaml(5).\n";
 
+bool may_be_left_out(const Option& option) {
+    return option.value.starts_with('[');
+}
+
+/// "--to NODE", "--wait[=TIME]".
+std::string words_of(const Option& option) {
+    std::string text(option.name);
+    if (!option.value.empty() && !may_be_left_out(option)) text += " ";
+    return text + std::string(option.value);
+}
+
 std::string option_lines(std::span<const Option> options) {
     std::string text;
     for (const Option& option : options) {
-        std::string left = "  " + std::string(option.name);
-        if (!option.value.empty()) left += " " + std::string(option.value);
+        std::string left = "  " + words_of(option);
         left.resize(std::max<std::size_t>(left.size() + 2, 18), ' ');
         text += left + std::string(option.help) + "\n";
     }
@@ -36,11 +46,7 @@ std::string option_lines(std::span<const Option> options) {
 
 std::string usage_of(const Command& command) {
     std::string text = "hamr " + std::string(command.name);
-    for (const Option& option : command.options) {
-        text += " [" + std::string(option.name);
-        if (!option.value.empty()) text += " " + std::string(option.value);
-        text += "]";
-    }
+    for (const Option& option : command.options) text += " [" + words_of(option) + "]";
     if (!command.operand.empty()) text += " " + std::string(command.operand);
     return text;
 }
@@ -81,8 +87,31 @@ Taken take_option(std::span<const Option> options, const std::vector<std::string
         return {name, {}, {}};
     }
     if (equals != std::string::npos) return {name, word.substr(equals + 1), {}};
+    if (may_be_left_out(*known)) return {name, {}, {}};
     if (at == words.size()) return {name, {}, name + " needs a " + std::string(known->value)};
     return {name, words[at++], {}};
+}
+
+/// Nothing: no command begins like that; nullptr: its second word is still missing.
+std::optional<const Command*> find_command(std::span<const Command> commands,
+                                           const std::string& name) {
+    bool begun = false;
+    for (const Command& command : commands) {
+        if (command.name == name) return &command;
+        begun = begun || command.name.starts_with(name + " ");
+    }
+    if (!begun) return std::nullopt;
+    return nullptr;
+}
+
+/// "backend what? backend drain, backend undrain".
+std::string what_of(std::span<const Command> commands, const std::string& name) {
+    std::string known;
+    for (const Command& command : commands) {
+        if (!command.name.starts_with(name + " ")) continue;
+        known += (known.empty() ? "" : " or ") + std::string(command.name);
+    }
+    return "the command is not complete: " + known;
 }
 
 }  // namespace
@@ -100,7 +129,8 @@ std::string general_help(std::span<const Command> commands) {
     for (const Command& command : commands) {
         std::string left = "  " + std::string(command.name);
         if (!command.operand.empty()) left += " " + std::string(command.operand);
-        left.resize(std::max<std::size_t>(left.size() + 2, 18), ' ');
+        if (left.size() + 2 > 18) left += "\n";
+        left.resize(left.ends_with('\n') ? left.size() + 18 : 18, ' ');
         text += left + std::string(command.summary) + "\n";
     }
     text += "\nOptions:\n" + option_lines(global_options);
@@ -109,6 +139,7 @@ std::string general_help(std::span<const Command> commands) {
 
 int run_command_line(std::span<const Command> commands, const std::vector<std::string>& words) {
     const Command* command = nullptr;
+    std::string name;  // what has been said of it
     Invocation invocation;
     bool only_operands = false;
     for (std::size_t at = 0; at < words.size();) {
@@ -136,17 +167,17 @@ int run_command_line(std::span<const Command> commands, const std::vector<std::s
                                        : "see hamr " + std::string(command->name) + " --help");
             }
             invocation.options[taken.name] = taken.value;
-        } else if (command == nullptr && word != "help") {
-            const auto found = std::find_if(commands.begin(), commands.end(),
-                                            [&](const Command& c) { return c.name == word; });
-            if (found == commands.end()) {
+        } else if (command == nullptr && (word != "help" || !name.empty())) {
+            name += (name.empty() ? "" : " ") + word;
+            const auto found = find_command(commands, name);
+            if (!found) {
                 std::vector<std::string_view> names;
                 for (const Command& each : commands) names.push_back(each.name);
                 return usage_error(
-                    "unknown command " + word + config::suggestion(word, names, "the commands are"),
+                    "unknown command " + name + config::suggestion(name, names, "the commands are"),
                     "see hamr --help");
             }
-            command = &*found;
+            command = *found;
             ++at;
         } else if (command == nullptr) {
             invocation.options["--help"];
@@ -161,7 +192,8 @@ int run_command_line(std::span<const Command> commands, const std::vector<std::s
         return finish_output();
     }
     if (command == nullptr) {
-        return usage_error("a command is missing", "see hamr --help");
+        return usage_error(name.empty() ? "a command is missing" : what_of(commands, name),
+                           "see hamr --help");
     }
     const std::size_t wanted = command->operand.empty() ? 0 : 1;
     if (invocation.operands.size() != wanted) {

@@ -15,7 +15,7 @@ namespace hamr::cli {
 
 struct Option {
     std::string_view name;   // "--to"
-    std::string_view value;  // "NODE"; "" for a switch
+    std::string_view value;  // "NODE"; "" for a switch; "[=TIME]" when it can be left out
     std::string_view help;
 };
 
@@ -29,7 +29,7 @@ struct Invocation {
 };
 
 struct Command {
-    std::string_view name;
+    std::string_view name;     // one word, or two
     std::string_view operand;  // "FILE"; "" when it takes none
     std::string_view summary;  // one line
     std::string_view details;  // paragraphs for `hamr COMMAND --help`

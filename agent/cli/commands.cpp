@@ -2,6 +2,7 @@
 #include "agent/cli/commands.hpp"
 
 #include "agent/cli/ask.hpp"
+#include "agent/cli/backend.hpp"
 #include "agent/cli/drain.hpp"
 #include "agent/cli/exit_codes.hpp"
 #include "agent/cli/show.hpp"
@@ -156,6 +157,27 @@ const Command commands[] = {
      "Leadership does not come back by itself, unless `failback` says so.",
      {},
      run_undrain},
+    {"backend drain",
+     "ADDRESS",
+     "give a server no new connections, on every router host",
+     "The embedded router gives nothing new to the server at ADDRESS, as `hamr status`\n"
+     "shows it; its connections go on. Works on any router node, holds on all of them, and\n"
+     "over failovers, restarts and reboots, until `hamr backend undrain`. Names the nodes\n"
+     "that have not confirmed it within 2 s, and routes that lead nowhere now. The port may\n"
+     "be left out where one backend has the address. `hamr status` shows how many\n"
+     "connections are left; with --wait this command stays until none is.",
+     {{"--wait", "[=TIME]",
+       "until no connection is left, at most TIME, as in 5m\n"
+       "                  (default: 60s)"},
+      json_option},
+     run_backend_drain},
+    {"backend undrain",
+     "ADDRESS",
+     "let it be used again",
+     "Ends `hamr backend drain`: the server at ADDRESS is given new connections by its role\n"
+     "again, on every router host.",
+     {json_option},
+     run_backend_undrain},
     {"reload",
      "",
      "let the router read its configuration again",

@@ -45,6 +45,20 @@ std::string show_process(const ProcessStatus& process, WallTime now, const Paint
     return lines;
 }
 
+/// "draining", "down, draining".
+std::string state_words(const BackendStatus& backend) {
+    std::string words(to_string(backend.state));
+    if (backend.draining && backend.state != BackendState::draining) words += ", draining";
+    return words;
+}
+
+std::string note_words(const BackendStatus& backend) {
+    if (!backend.draining) return backend.note;
+    const std::string left =
+        backend.flows == 0 ? "no connection left" : count(backend.flows, "connection") + " left";
+    return backend.note.empty() ? left : left + "; " + backend.note;
+}
+
 std::string show_backends(const std::vector<BackendStatus>& backends, const Paint& paint) {
     std::vector<std::vector<Cell>> rows{{{"backend"}, {"role"}, {"state"}, {"topology"}, {""}}};
     for (const BackendStatus& backend : backends) {
@@ -53,9 +67,9 @@ std::string show_backends(const std::vector<BackendStatus>& backends, const Pain
                                                                  : Tone::warn;
         rows.push_back({{backend.address},
                         {std::string(to_string(backend.role))},
-                        {std::string(to_string(backend.state)), state},
+                        {state_words(backend), state},
                         {backend.topology.empty() ? "-" : backend.topology},
-                        {backend.note, Tone::warn}});
+                        {note_words(backend), Tone::warn}});
     }
     return table(rows, paint, "  ");
 }
@@ -106,6 +120,9 @@ std::string show_flows(const FlowsStatus& flows, const Paint& paint) {
         }
     }
     if (flows.refused > 0) words += ", " + std::to_string(flows.refused) + " refused";
+    if (flows.waiting > 0) {
+        words += ", " + std::to_string(flows.waiting) + " wait for room in the kernel";
+    }
     return line("flows", bad ? paint(Tone::warn, words) : words);
 }
 

@@ -66,9 +66,14 @@ bool wants_colours() {
 }
 
 std::string printable(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+        // U+0080 to U+009F: ESC [ is one of them, too.
+        const bool second_block = byte == 0xc2 && next >= 0x80 && next < 0xa0;
+        if (second_block) ++i;
+        result += second_block || byte < 0x20 || byte == 0x7f ? '?' : text[i];
     }
     return result;
 }

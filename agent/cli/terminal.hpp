@@ -28,7 +28,7 @@ class Paint {
 /// Colours when standard output is a terminal that has them and NO_COLOR is not set.
 [[nodiscard]] bool wants_colours();
 
-/// Control characters become "?"; UTF-8 stays.
+/// Control characters, those of Unicode's second block too, become "?"; other UTF-8 stays.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// Characters, not bytes: continuation bytes of UTF-8 take no column.

@@ -12,6 +12,20 @@ void sort_by_place(std::vector<Problem>& problems) {
                      [](const Problem& a, const Problem& b) { return a.place < b.place; });
 }
 
+/// One line that a terminal may be given, whatever of the file it quotes: control characters
+/// become "?" (U+0080 to U+009F are some, too).
+std::string one_line(std::string_view message) {
+    std::string line;
+    for (std::size_t i = 0; i < message.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(message[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < message.size() ? message[i + 1] : 0);
+        const bool second_block = byte == 0xc2 && next >= 0x80 && next < 0xa0;
+        if (second_block) ++i;
+        line += second_block || byte < 0x20 || byte == 0x7f ? '?' : message[i];
+    }
+    return line;
+}
+
 }  // namespace
 
 std::string Problem::to_string() const {
@@ -28,16 +42,16 @@ ConfigError::ConfigError(std::vector<Problem> problems, std::error_code cause)
     }
 }
 
-void Report::problem(Place place, std::string message) {
+void Report::problem(Place place, std::string_view message) {
     if (problems_.size() < max_problems) {
-        problems_.push_back({file_, place, std::move(message)});
+        problems_.push_back({file_, place, one_line(message)});
     } else if (problems_.size() == max_problems) {
         problems_.push_back({file_, {INT32_MAX, 0}, {}});
     }
 }
 
-void Report::warning(Place place, std::string message) {
-    if (warnings_.size() < max_problems) warnings_.push_back({file_, place, std::move(message)});
+void Report::warning(Place place, std::string_view message) {
+    if (warnings_.size() < max_problems) warnings_.push_back({file_, place, one_line(message)});
 }
 
 std::vector<Problem> Report::finish() && {

@@ -50,15 +50,16 @@ class ConfigError : public std::exception {
 };
 
 /// Collects findings about one file while it is read. Bounded: a file of nonsense yields
-/// `max_problems` findings and a last line that says so.
+/// `max_problems` findings and a last line that says so. A message may quote the file: what would
+/// end its line, or move a terminal, becomes "?".
 class Report {
   public:
     static constexpr std::size_t max_problems = 100;
 
     explicit Report(std::string file) : file_(std::move(file)) {}
 
-    void problem(Place place, std::string message);
-    void warning(Place place, std::string message);
+    void problem(Place place, std::string_view message);
+    void warning(Place place, std::string_view message);
     [[nodiscard]] bool failed() const { return !problems_.empty(); }
     /// Throws ConfigError when there is a problem; else returns the warnings, in file order.
     std::vector<Problem> finish() &&;

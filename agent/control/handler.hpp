@@ -23,6 +23,9 @@ class Handler {
     /// Drains this node or takes it back. `done` comes once leadership has moved (or cannot); the
     /// rest of a drain is told by status().
     virtual void drain(DrainRequest request, std::function<void(Answer)> done) = 0;
+    /// Nothing new to a backend, or again, on every router host. `done` comes once their rules are
+    /// made by it, or after 2 s with who has not confirmed.
+    virtual void drain_backend(BackendRequest request, std::function<void(BackendAnswer)> done) = 0;
     /// The router reloads its configuration in its own way.
     virtual void reload(std::function<void(Answer)> done) = 0;
     /// The agent executes its program again. `done` comes before that.

@@ -26,6 +26,10 @@ inline constexpr double max_drain_ms = 86'400'000;
 [[nodiscard]] std::string to_json(const FailoverAnswer& answer);
 /// What POST /v1/drain takes: {"timeout_ms":…} or {}.
 [[nodiscard]] std::string to_json(const DrainRequest& request);
+/// What POST /v1/backend/drain takes: {"address":"HOST:PORT"}.
+[[nodiscard]] std::string to_json(const BackendRequest& request);
+/// {"result":"done","message":…,"address":…,"confirmed":[…],"notes":[…]}, or the error form.
+[[nodiscard]] std::string to_json(const BackendAnswer& answer);
 /// {"result":"done","message":…}, or the error form.
 [[nodiscard]] std::string to_json(const Answer& answer);
 [[nodiscard]] std::string error_json(std::string_view error, std::string_view remedy);
@@ -37,10 +41,13 @@ Result<std::vector<HistoryEntry>> parse_history(std::string_view text);
 Result<FailoverRequest> parse_failover_request(std::string_view text);
 /// Likewise; `drained` is what the path says, not the text.
 Result<DrainRequest> parse_drain_request(std::string_view text);
+/// Likewise; `draining` is what the path says.
+Result<BackendRequest> parse_backend_request(std::string_view text);
 /// Likewise, for orders that have nothing to say: nothing, or {}.
 Result<> parse_empty_request(std::string_view text);
 /// Of a 200 answer.
 Result<Answer> parse_answer(std::string_view text);
+Result<BackendAnswer> parse_backend_answer(std::string_view text);
 Result<FailoverAnswer> parse_failover_answer(std::string_view text);
 Result<std::string> parse_version(std::string_view text);
 

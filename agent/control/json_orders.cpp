@@ -33,6 +33,21 @@ std::string to_json(const DrainRequest& request) {
     return write(object);
 }
 
+std::string to_json(const BackendRequest& request) {
+    return write(json::object{{"address", request.address}});
+}
+
+std::string to_json(const BackendAnswer& answer) {
+    if (answer.outcome != Outcome::done) return error_json(answer.message, answer.remedy);
+    json::array confirmed(answer.confirmed.begin(), answer.confirmed.end());
+    json::array notes(answer.notes.begin(), answer.notes.end());
+    return write(json::object{{"result", "done"},
+                              {"message", answer.message},
+                              {"address", answer.address},
+                              {"confirmed", std::move(confirmed)},
+                              {"notes", std::move(notes)}});
+}
+
 std::string to_json(const Answer& answer) {
     if (answer.outcome != Outcome::done) return error_json(answer.message, answer.remedy);
     return write(json::object{{"result", "done"}, {"message", answer.message}});
@@ -93,6 +108,18 @@ Result<DrainRequest> parse_drain_request(std::string_view text) {
     return finish(request, std::move(error));
 }
 
+Result<BackendRequest> parse_backend_request(std::string_view text) {
+    const auto value = parse_text(text.empty() ? "{}" : text);
+    if (!value) return tl::unexpected(value.error());
+    BackendRequest request;
+    std::string error;
+    const Reader reader(*value, "the request", error);
+    constexpr std::array<std::string_view, 1> known{"address"};
+    reader.refuse_unknown(known);
+    reader.text("address", request.address, true);
+    return finish(std::move(request), std::move(error));
+}
+
 Result<> parse_empty_request(std::string_view text) {
     const auto value = parse_text(text.empty() ? "{}" : text);
     if (!value) return tl::unexpected(value.error());
@@ -108,6 +135,26 @@ Result<Answer> parse_answer(std::string_view text) {
     Answer answer;
     std::string error;
     Reader(*value, "the answer", error).text("message", answer.message, true);
+    return finish(std::move(answer), std::move(error));
+}
+
+Result<BackendAnswer> parse_backend_answer(std::string_view text) {
+    const auto value = parse_text(text);
+    if (!value) return tl::unexpected(value.error());
+    BackendAnswer answer;
+    std::string error;
+    const Reader reader(*value, "the answer", error);
+    reader.text("message", answer.message, true);
+    reader.text("address", answer.address);
+    const auto texts = [&](std::string_view key, std::vector<std::string>& out) {
+        reader.each_item(key, [&](const json::value& item) {
+            if (const json::string* each = item.if_string()) {
+                out.emplace_back(each->data(), each->size());
+            }
+        });
+    };
+    texts("confirmed", answer.confirmed);
+    texts("notes", answer.notes);
     return finish(std::move(answer), std::move(error));
 }
 

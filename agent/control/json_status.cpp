@@ -56,7 +56,11 @@ json::value to_value(const FlowsStatus& flows) {
                         {"replicas", flows.replicas},
                         {"streams", std::move(streams)},
                         {"missed", flows.missed},
-                        {"refused", flows.refused}};
+                        {"refused", flows.refused},
+                        {"waiting", flows.waiting},
+                        {"entries", flows.entries},
+                        {"most_entries", flows.most_entries},
+                        {"dropped", flows.dropped}};
 }
 
 json::value to_value(const RouterStatus& router) {
@@ -66,7 +70,9 @@ json::value to_value(const RouterStatus& router) {
                                         {"role", to_string(backend.role)},
                                         {"state", to_string(backend.state)},
                                         {"topology", backend.topology},
-                                        {"note", backend.note}});
+                                        {"note", backend.note},
+                                        {"draining", backend.draining},
+                                        {"flows", backend.flows}});
     }
     json::object object{{"kind", router.kind},
                         {"state", to_string(router.state)},
@@ -186,6 +192,8 @@ RouterStatus read_router(const json::value& value, std::string& error) {
         fields.word("state", backend_states, backend.state);
         fields.text("topology", backend.topology);
         fields.text("note", backend.note);
+        fields.boolean("draining", backend.draining);
+        fields.number("flows", backend.flows);
     });
     if (reader.has("process")) router.process = read_process(*reader.find("process"), error);
     return router;
@@ -214,7 +222,21 @@ FlowsStatus read_flows(const json::value& value, std::string& error) {
     });
     reader.number("missed", flows.missed);
     reader.number("refused", flows.refused);
+    reader.number("waiting", flows.waiting);
+    reader.number("entries", flows.entries);
+    reader.number("most_entries", flows.most_entries);
+    reader.number("dropped", flows.dropped);
     return flows;
+}
+
+BeatStatus read_beats(const json::value& value, std::string& error) {
+    BeatStatus beats;
+    const Reader reader(value, "pulse", error);
+    reader.number("gaps", beats.gaps);
+    beats.p50_ms = read_ms(reader, "p50_ms");
+    beats.p99_ms = read_ms(reader, "p99_ms");
+    beats.max_ms = read_ms(reader, "max_ms");
+    return beats;
 }
 
 CheckStatus read_check(const json::value& value, std::string& error) {
@@ -256,7 +278,7 @@ HistoryEntry read_entry(const json::value& value, std::string& error) {
     reader.each_member("stages_ms", [&](std::string stage, const json::value& ms) {
         boost::system::error_code code;
         const double number = ms.to_number<double>(code);
-        if (!code) entry.stages_ms.emplace_back(std::move(stage), number);
+        if (!code && !std::isnan(number)) entry.stages_ms.emplace_back(std::move(stage), number);
     });
     return entry;
 }
@@ -285,6 +307,12 @@ std::string to_json(const Status& status) {
     if (status.started) object["started"] = time_or_null(status.started);
     object["checks"] = std::move(checks);
     object["drain"] = to_value(status.drain);
+    if (status.beats.gaps > 0) {
+        object["pulse"] = json::object{{"gaps", status.beats.gaps},
+                                       {"p50_ms", milliseconds(status.beats.p50_ms)},
+                                       {"p99_ms", milliseconds(status.beats.p99_ms)},
+                                       {"max_ms", milliseconds(status.beats.max_ms)}};
+    }
     object["drops"] = std::move(drops);
     object["warnings"] = std::move(warnings);
     return write(object);
@@ -321,6 +349,7 @@ Result<Status> parse_status(std::string_view text) {
         status.checks.push_back(read_check(check, error));
     });
     if (const json::value* drain = reader.find("drain")) status.drain = read_drain(*drain, error);
+    if (const json::value* pulse = reader.find("pulse")) status.beats = read_beats(*pulse, error);
     reader.each_member("drops", [&](const std::string& reason, const json::value& count) {
         boost::system::error_code code;
         status.drops[reason] = count.to_number<std::uint64_t>(code);

@@ -3,6 +3,7 @@
 
 #include "agent/control/json.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -40,8 +41,10 @@ void append(const json::value& value, std::string& out) {
 }  // namespace
 
 json::value milliseconds(double ms) {
-    if (!std::isfinite(ms)) return nullptr;
-    return std::round(ms * 1000) / 1000;
+    if (std::isnan(ms)) return nullptr;
+    // Nobody waits for thirty years; and there is no -0.
+    const double sane = std::clamp(ms, -1e12, 1e12);
+    return std::round(sane * 1000) / 1000 + 0.0;
 }
 
 json::value milliseconds(const std::optional<double>& ms) {

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 
 #include <array>
+#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,7 +21,7 @@ namespace hamr::control {
 
 namespace json = boost::json;
 
-/// Milliseconds to the microsecond; what is no number is null.
+/// Milliseconds to the microsecond, at most 1e12; what is no number is null.
 [[nodiscard]] json::value milliseconds(double ms);
 [[nodiscard]] json::value milliseconds(const std::optional<double>& ms);
 [[nodiscard]] json::value time_or_null(const std::optional<WallTime>& time);
@@ -66,7 +67,7 @@ class Reader {
         if (value == nullptr) return;
         boost::system::error_code code;
         const T number = value->to_number<T>(code);
-        if (code) {
+        if (code || std::isnan(static_cast<double>(number))) {  // 0e999 is read as none
             wrong(key, "a number in range");
         } else {
             out = number;

@@ -60,8 +60,10 @@ struct BackendStatus {
     std::string address;
     BackendRole role = BackendRole::unknown;
     BackendState state = BackendState::down;
-    std::string topology;  // "replication", "group-replication", …; "" when not known
-    std::string note;      // why it is not up; "" when it is
+    std::string topology;     // "replication", "group-replication", …; "" when not known
+    std::string note;         // why it is not up; "" when it is
+    bool draining = false;    // nothing new is given to it, by `hamr backend drain`
+    std::uint64_t flows = 0;  // that go through it, as far as the kernel routes them
 
     friend bool operator==(const BackendStatus&, const BackendStatus&) = default;
 };
@@ -137,8 +139,22 @@ struct FlowsStatus {
     std::vector<FlowStreamStatus> streams;
     std::uint64_t missed = 0;   // times that the kernel had more events than could be read
     std::uint64_t refused = 0;  // beyond the limit, or not taken by the kernel
+    std::uint64_t waiting = 0;  // of others', until this host's kernel has room for them
+    std::uint64_t entries = 0;  // connections in the kernel's table, also such that are no flows
+    std::uint64_t most_entries = 0;  // nf_conntrack_max
+    std::uint64_t dropped = 0;       // packets, since there was no entry, or no port, for them
 
     friend bool operator==(const FlowsStatus&, const FlowsStatus&) = default;
+};
+
+/// The times between this node's heartbeats, since this program began. JSON: the object `pulse`.
+struct BeatStatus {
+    std::uint64_t gaps = 0;  // how many
+    double p50_ms = 0;       // up to an eighth too much
+    double p99_ms = 0;
+    double max_ms = 0;
+
+    friend bool operator==(const BeatStatus&, const BeatStatus&) = default;
 };
 
 struct Warning {
@@ -160,6 +176,7 @@ struct Status {
     std::optional<FlowsStatus> flows;
     std::vector<CheckStatus> checks;
     DrainStatus drain;
+    BeatStatus beats;
     std::map<std::string, std::uint64_t> drops;  // by reason; the JSON names the five basic ones
     std::vector<Warning> warnings;
 
@@ -216,6 +233,25 @@ struct DrainRequest {
     std::optional<double> timeout_ms;  // how long connections may finish; else drain_timeout
 
     friend bool operator==(const DrainRequest&, const DrainRequest&) = default;
+};
+
+struct BackendRequest {
+    bool draining = true;  // false: undrain
+    std::string address;   // HOST:PORT, or a host alone
+
+    friend bool operator==(const BackendRequest&, const BackendRequest&) = default;
+};
+
+/// The answer to drain and undrain of a backend: this node's rules stand, and those of `confirmed`.
+struct BackendAnswer {
+    Outcome outcome = Outcome::done;
+    std::string message;
+    std::string remedy;
+    std::string address;                 // of the backend, with its port
+    std::vector<std::string> confirmed;  // peers
+    std::vector<std::string> notes;      // who has not confirmed, routes that lead nowhere
+
+    friend bool operator==(const BackendAnswer&, const BackendAnswer&) = default;
 };
 
 /// The answer to drain, undrain and reload: begun (drain goes on; see Status::drain) or done.

@@ -86,6 +86,29 @@ void serve_undrain(Handler& handler, const ApiRequest& request, const Done& done
     }
 }
 
+void order_backend(Handler& handler, const ApiRequest& request, bool draining, const Done& done) {
+    auto order = parse_backend_request(request.body);
+    if (!order) {
+        done({400,
+              error_json(order.error().message(), R"(send {"address": "192.0.2.21:3306"})"),
+              {}});
+        return;
+    }
+    if (refuse_on_witness(handler, draining ? "drain" : "take back", done)) return;
+    order->draining = draining;
+    handler.drain_backend(std::move(*order), [done](const BackendAnswer& answer) {
+        done({http_code(answer.outcome), to_json(answer), {}});
+    });
+}
+
+void serve_backend_drain(Handler& handler, const ApiRequest& request, const Done& done) {
+    order_backend(handler, request, true, done);
+}
+
+void serve_backend_undrain(Handler& handler, const ApiRequest& request, const Done& done) {
+    order_backend(handler, request, false, done);
+}
+
 void serve_reload(Handler& handler, const ApiRequest& request, const Done& done) {
     if (const auto order = parse_empty_request(request.body); !order) {
         done({400, error_json(order.error().message(), "send {} or nothing"), {}});
@@ -102,14 +125,16 @@ void serve_restart(Handler& handler, const ApiRequest& request, const Done& done
     handler.restart(answer_with(done));
 }
 
-constexpr std::array<Route, 8> routes{{{"GET", "/v1/status", serve_status},
-                                       {"GET", "/v1/history", serve_history},
-                                       {"GET", "/v1/version", serve_version},
-                                       {"POST", "/v1/failover", serve_failover},
-                                       {"POST", "/v1/drain", serve_drain},
-                                       {"POST", "/v1/undrain", serve_undrain},
-                                       {"POST", "/v1/reload", serve_reload},
-                                       {"POST", "/v1/restart", serve_restart}}};
+constexpr std::array<Route, 10> routes{{{"GET", "/v1/status", serve_status},
+                                        {"GET", "/v1/history", serve_history},
+                                        {"GET", "/v1/version", serve_version},
+                                        {"POST", "/v1/failover", serve_failover},
+                                        {"POST", "/v1/drain", serve_drain},
+                                        {"POST", "/v1/undrain", serve_undrain},
+                                        {"POST", "/v1/backend/drain", serve_backend_drain},
+                                        {"POST", "/v1/backend/undrain", serve_backend_undrain},
+                                        {"POST", "/v1/reload", serve_reload},
+                                        {"POST", "/v1/restart", serve_restart}}};
 
 void dispatch(Handler& handler, const ApiRequest& request, const Done& done) {
     const std::string_view path =

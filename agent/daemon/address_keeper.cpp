@@ -111,8 +111,8 @@ void AddressKeeper::carry_out(std::size_t group, const vip::Action& action) {
 void AddressKeeper::add(std::size_t group, const vip::AddAddress& request) {
     if (!gated_.contains(request.index)) {
         events_.gate_wanted(request.index);
-        entries_[group].plan.done(request, fail("the gate does not stand there yet"),
-                                  BootClock::now());
+        entries_[group].plan.put_off(request, Error{"the gate does not stand there yet"},
+                                     BootClock::now());
         changed_ = true;
         return;
     }
@@ -123,6 +123,7 @@ void AddressKeeper::add(std::size_t group, const vip::AddAddress& request) {
         changed_ = true;
         entries_[group].plan.done(request, result, BootClock::now());
         events_.update();
+        events_.changed();  // a kernel that refuses makes the host unfit, one that obeys fit again
     });
 }
 

@@ -13,8 +13,24 @@ Files::Files(std::string_view socket) {
     router = stem + ".router";
 }
 
+namespace {
+
+std::string state_file(std::string_view state, std::string_view cluster, std::string_view node) {
+    return std::string(state) + "/" + std::string(cluster) + "." + std::string(node);
+}
+
+}  // namespace
+
 std::string drained_file(std::string_view state, std::string_view cluster, std::string_view node) {
-    return std::string(state) + "/" + std::string(cluster) + "." + std::string(node) + ".drained";
+    return state_file(state, cluster, node) + ".drained";
+}
+
+std::string backends_file(std::string_view state, std::string_view cluster, std::string_view node) {
+    return state_file(state, cluster, node) + ".backends";
+}
+
+std::string members_file(std::string_view state, std::string_view cluster, std::string_view node) {
+    return state_file(state, cluster, node) + ".members";
 }
 
 }  // namespace hamr::daemon

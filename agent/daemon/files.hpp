@@ -21,5 +21,11 @@ struct Files {
 /// Where a node keeps that it is drained, for longer than a reboot: `state`/CLUSTER.NODE.drained.
 [[nodiscard]] std::string drained_file(std::string_view state, std::string_view cluster,
                                        std::string_view node);
+/// Where it keeps which backends are drained: `state`/CLUSTER.NODE.backends.
+[[nodiscard]] std::string backends_file(std::string_view state, std::string_view cluster,
+                                        std::string_view node);
+/// Where it keeps who voted in its last life (members_note.hpp): `state`/CLUSTER.NODE.members.
+[[nodiscard]] std::string members_file(std::string_view state, std::string_view cluster,
+                                       std::string_view node);
 
 }  // namespace hamr::daemon

@@ -38,13 +38,18 @@ router_io::FlowSyncConfig sync_config(const Inputs& inputs) {
 
 }  // namespace
 
-FlowService::FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble)
+FlowService::FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble,
+                         Orders orders, Reset reset)
     : config_(inputs.config),
       embedded_(inputs.config.router.kind == config::RouterKind::embedded),
       trouble_(trouble),
-      sync_(
-          io.get_executor(), sync_config(inputs),
-          {std::move(trouble), [](const std::string& text) { spdlog::info("flows: {}", text); }}) {}
+      sync_(io.get_executor(), sync_config(inputs),
+            {std::move(trouble), [](const std::string& text) { spdlog::info("flows: {}", text); },
+             std::move(orders),
+             [this, reset = std::move(reset)](std::size_t group, const std::string& text) {
+                 spdlog::warn("flows: group={} {}", config_.groups[group].name, text);
+                 if (reset) reset(config_.groups[group].name, text);
+             }}) {}
 
 Result<> FlowService::start() {
     if (!embedded_) {
@@ -99,6 +104,15 @@ void FlowService::led_by_other(const std::string& group) {
     }
 }
 
+void FlowService::count(std::vector<control::BackendStatus>& backends) const {
+    const auto counts = sync_.by_backend();
+    for (control::BackendStatus& backend : backends) {
+        const auto endpoint = Endpoint::parse(backend.address);
+        const auto found = endpoint ? counts.find(*endpoint) : counts.end();
+        if (found != counts.end()) backend.flows = found->second;
+    }
+}
+
 control::FlowsStatus FlowService::status() const {
     const router_io::FlowSyncStatus sync = sync_.status();
     control::FlowsStatus status;
@@ -106,6 +120,10 @@ control::FlowsStatus FlowService::status() const {
     status.replicas = sync.replicas;
     status.missed = sync.missed;
     status.refused = sync.refused;
+    status.waiting = sync.waiting;
+    status.entries = sync.kernel.count;
+    status.most_entries = sync.kernel.most;
+    status.dropped = sync.kernel.dropped;
     for (const router_io::FlowPeerStatus& stream : sync.streams) {
         status.streams.push_back(
             {stream.name, stream.state, stream.lag_ms, stream.delay_ms, stream.resyncs});

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -29,8 +30,15 @@ class FlowService {
   public:
     using Trouble = std::function<void(const std::string& key, const std::string& what,
                                        const std::string& remedy)>;
+    /// Flows of the group were reset because of their backend.
+    using Reset = std::function<void(const std::string& group, const std::string& text)>;
 
-    FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble);
+    /// What a peer knows of drained backends; `standing`: its rules are made by it.
+    using Orders = std::function<void(
+        const std::string& peer, const std::vector<router::BackendOrder>& orders, bool standing)>;
+
+    FlowService(boost::asio::io_context& io, const Inputs& inputs, Trouble trouble,
+                Orders orders = {}, Reset reset = {});
 
     Result<> start();
     /// Ends the streams and takes the rules away. Blocks for as long as `nft` takes.
@@ -45,9 +53,20 @@ class FlowService {
     /// Another node leads it.
     void led_by_other(const std::string& group);
 
+    /// Embedded: which flows may go on; those that must not are reset, by the leader.
+    void judge(std::vector<router::Standing> standings) { sync_.judge(std::move(standings)); }
+
     /// Flows through the addresses that end here, or run through here.
     [[nodiscard]] std::uint64_t flows() const { return sync_.status().own; }
     [[nodiscard]] control::FlowsStatus status() const;
+    /// How many flows go through each of these backends.
+    void count(std::vector<control::BackendStatus>& backends) const;
+
+    /// What this node knows of drained backends, for the peers.
+    void tell_orders(const std::vector<router::BackendOrder>& orders, bool standing) {
+        sync_.tell_orders(orders, standing);
+    }
+    [[nodiscard]] std::vector<router_io::FlowPeerStatus> peers() const { return sync_.peers(); }
 
   private:
     [[nodiscard]] std::optional<std::size_t> index_of(const std::string& group) const;

@@ -25,6 +25,7 @@ struct Inputs {
     std::optional<router::Plan> plan;       ///< of a supervised router, on a router host
     std::vector<health::CheckSpec> checks;  ///< none on a witness
     bool drained = false;                   ///< since before this start
+    bool same_voters = false;               ///< as in its last life, by members_note.hpp
     std::vector<control::Warning> warnings;
 
     [[nodiscard]] const config::Node& node() const { return config.nodes[self]; }

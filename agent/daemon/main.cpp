@@ -10,12 +10,14 @@
 #include "agent/daemon/inputs.hpp"
 #include "agent/daemon/local_addresses.hpp"
 #include "agent/daemon/log.hpp"
+#include "agent/daemon/members_note.hpp"
 #include "agent/daemon/options.hpp"
 #include "agent/daemon/pulse.hpp"
 #include "agent/daemon/reexec.hpp"
 #include "agent/daemon/translate.hpp"
 #include "agent/daemon/warnings.hpp"
 #include "agent/daemon/work.hpp"
+#include "router/ruleset.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -94,6 +96,7 @@ Result<> take_gate_off(const config::Config& config) {
 PulseConfig pulse_inputs(const Inputs& inputs) {
     PulseConfig pulse = pulse_config(inputs.config, inputs.self, inputs.keys);
     pulse.drained = inputs.drained;
+    pulse.settings.same_voters = inputs.same_voters;
     const router::ProviderConfig& provider = inputs.config.router.provider;
     const bool paused =
         inputs.plan.has_value() && (inputs.drained || provider.start == router::StartWhen::leader);
@@ -103,6 +106,19 @@ PulseConfig pulse_inputs(const Inputs& inputs) {
         }
     }
     return pulse;
+}
+
+/// Before the first frame, and once nobody else speaks for this node.
+void note_voters(const Options& options, Inputs& inputs) {
+    std::vector<std::string> names;
+    for (const config::Node& node : inputs.config.nodes) names.push_back(node.name);
+    const MembersNote note =
+        note_members(members_file(options.state, inputs.config.cluster, inputs.node().name), names);
+    inputs.same_voters = note.same;
+    if (note.kept) return;
+    inputs.warnings.push_back(
+        {"the voters of this node cannot be kept: " + note.kept.error().message(),
+         "after each start it votes for nobody for 3 s; make " + options.state + " writable"});
 }
 
 /// Nothing has been started.
@@ -133,7 +149,7 @@ std::optional<ResumedLife> resume_life(const Inputs& inputs, std::optional<Life>
 }
 
 /// The gate of before with its lease as it is; else a new one, shut.
-Result<vip::Gate> open_gate(const Inputs& inputs, std::optional<ResumedLife>& life) {
+Result<vip::Gate> open_plain_gate(const Inputs& inputs, std::optional<ResumedLife>& life) {
     if (life) {
         auto adopted = vip::Gate::adopt(life->life.gate, inputs.config.groups.size());
         if (adopted) return adopted;
@@ -143,11 +159,21 @@ Result<vip::Gate> open_gate(const Inputs& inputs, std::optional<ResumedLife>& li
     return vip::Gate::open(group_addresses(inputs.config));
 }
 
+static_assert(vip::Gate::reset_mark == router::reset_mark);
+
+Result<vip::Gate> open_gate(const Inputs& inputs, std::optional<ResumedLife>& life) {
+    auto gate = open_plain_gate(inputs, life);
+    const bool embedded = inputs.config.router.kind == config::RouterKind::embedded;
+    if (gate) gate->guard_resets(embedded && inputs.routes());
+    return gate;
+}
+
 int serve(const Options& options, const std::vector<std::string>& arguments, Inputs inputs,
           std::optional<Life> left) {
     reap_children();
     auto lock = left && left->lock >= 0 ? Result<UniqueFd>(UniqueFd(left->lock)) : lock_namespace();
     if (!lock) return refuse(cli::exit_failed, lock.error().message());
+    note_voters(options, inputs);
     const bool again = left.has_value();
     const int nice = again ? left->nice : 0;
     std::optional<ResumedLife> life = resume_life(inputs, std::move(left));
@@ -174,6 +200,7 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
               {options.socket,
                files,
                drained_file(options.state, inputs.config.cluster, inputs.node().name),
+               backends_file(options.state, inputs.config.cluster, inputs.node().name),
                {options, arguments, lock->get()},
                resumed},
               *gate);

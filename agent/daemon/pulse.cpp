@@ -189,6 +189,7 @@ void Pulse::carry_out(BootTime now, election::Action& action) {
         keyring_.seal_into(send->frame, buffer_);
         if (send->to == election::no_node) {
             transport_->send_all(buffer_);
+            gaps_.beat(BootClock::now());
         } else {
             transport_->send(buffer_, send->to);
         }
@@ -337,6 +338,7 @@ PulseStatus Pulse::status() const {
     status.late = late_;
     status.duplicates = duplicates_;
     status.health = health_.verdict();
+    status.gaps = gaps_;
     const auto paths = transport_->paths();
     status.paths.assign(paths.begin(), paths.end());
     return status;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/daemon/address_keeper.hpp"
+#include "agent/daemon/beat_gaps.hpp"
 #include "agent/daemon/reexec.hpp"
 #include "election/auth.hpp"
 #include "election/election.hpp"
@@ -83,6 +84,7 @@ struct PulseStatus {
     std::uint64_t duplicates = 0;
     health::Verdict health;
     std::vector<election_io::PathStats> paths;
+    BeatGaps gaps;
 };
 
 /// A life to go on with: what the earlier program left, and the election that came of it.
@@ -176,6 +178,7 @@ class Pulse {
     std::array<BootTime, election::drop_reasons> drops_told_{};
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;
+    BeatGaps gaps_;
     bool settling_ = false;
     bool told_ = false;  // a frame has gone out in this settle()
     std::optional<Leaving> leaving_;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -80,6 +81,13 @@ std::vector<int> descriptors(const Life& life) {
 
 void keep_over_exec(int fd, bool keep) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+}
+
+/// Nothing goes over by accident: Asio opens sockets without CLOEXEC, and one that went over would
+/// hold its port, or a client's connection, until the next program ends. Before Linux 5.11 there is
+/// only what each descriptor says itself.
+void keep_nothing_over_exec() {
+    (void)::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 sigset_t our_signals() {
@@ -171,6 +179,7 @@ Error execute(const std::string& program, const std::vector<std::string>& argume
     const sigset_t ours = our_signals();
     sigset_t before;
     ::pthread_sigmask(SIG_BLOCK, &ours, &before);
+    keep_nothing_over_exec();
     for (const int fd : kept) keep_over_exec(fd, true);
     const int policy = ::sched_getscheduler(0);
     sched_param parameter{};

@@ -48,8 +48,9 @@ struct Life {
 /// is none.
 [[nodiscard]] Result<std::string> next_program();
 
-/// Executes `program`, with `life` or, without one, to begin a new life. Returns only when that
-/// fails; then everything is as it was.
+/// Executes `program`, with `life` or, without one, to begin a new life; no other descriptor goes
+/// over but the first three. Returns only when that fails; then everything is as it was, but that
+/// every descriptor is CLOEXEC now.
 [[nodiscard]] Error execute(const std::string& program, const std::vector<std::string>& arguments,
                             Life* life);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/restart.hpp"
 
+#include "agent/daemon/service_manager.hpp"
 #include "agent/daemon/translate.hpp"
 #include "election/snapshot.hpp"
 #include "router/io/run_command.hpp"
@@ -198,6 +199,7 @@ void Restarter::go(Duration needs, const std::string& message) {
             life.lock = command_.lock;
             return execute(program_, command_.arguments, same_life_ ? &life : nullptr);
         };
+        ServiceManager::restarting();
         hands_.leave(needs, leave, [this](const Error& failed) {
             done_ = nullptr;
             hands_.log("not restarted: " + failed.message());

@@ -2,14 +2,19 @@
 #include "agent/daemon/router_service.hpp"
 
 #include "agent/daemon/local_addresses.hpp"
+#include "router/io/flow_rules.hpp"
 #include "router/ruleset.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <utility>
 
 namespace hamr::daemon {
 
 namespace {
+
+constexpr Duration between_looks = std::chrono::milliseconds(100);
 
 router::BackendsConfig backends_config(const config::Config& config) {
     router::BackendsConfig result;
@@ -34,7 +39,8 @@ RouterService::RouterService(boost::asio::io_context& io, const config::Config& 
       events_(std::move(events)),
       backends_(backends_config(config)),
       nft_(io.get_executor()),
-      settings_(settings) {
+      settings_(settings),
+      look_timer_(io) {
     for (const config::Group& group : config.groups) {
         for (const IpPrefix& prefix : group.addresses) vips_.push_back(prefix.address);
     }
@@ -49,6 +55,7 @@ Result<> RouterService::start(bool resumed) {
         return removed;
     }
     load_rules();
+    look_at_rules();
     for (const Endpoint& server : config_.router.backends) {
         router_io::MonitorConfig monitor;
         monitor.server = server;
@@ -66,8 +73,18 @@ Result<> RouterService::start(bool resumed) {
     return {};
 }
 
+void RouterService::drain(const std::set<Endpoint>& draining) {
+    for (const Endpoint& server : config_.router.backends) {
+        backends_.drain(server, draining.contains(server));
+    }
+    if (monitors_.empty() || stopping_) return;  // start() loads the first rules
+    load_rules();
+    tell_health();
+}
+
 void RouterService::stop() {
     stopping_ = true;
+    look_timer_.cancel();
     for (const auto& monitor : monitors_) monitor->stop();
     (void)router_io::remove_blocking();
 }
@@ -78,6 +95,7 @@ void RouterService::observed(const Endpoint& server, router::Observation observa
     for (const router::Change& change : changes) events_.backend_changed(change);
     unasked_.erase(server);
     load_rules();
+    tell_standings();
     tell_health();
 }
 
@@ -112,12 +130,28 @@ void RouterService::load_rules() {
                [this, text = ruleset.text](const Result<>& result) { rules_loaded(text, result); });
 }
 
+/// Whoever reloads the host's own firewall flushes ours, too.
+void RouterService::look_at_rules() {
+    look_timer_.expires_after(between_looks);
+    look_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || stopping_) return;
+        look_at_rules();
+        if (loaded_.empty() || nft_.busy()) return;
+        const auto there = router_io::has_table(router::table_name);
+        if (!there || *there) return;
+        removed_ = true;
+        wanted_.clear();
+        load_rules();
+    });
+}
+
 void RouterService::rules_loaded(const std::string& text, const Result<>& result) {
     if (stopping_) return;
     const bool first = loaded_.empty();
     if (result) {
         loaded_ = text;
         rules_failure_.clear();
+        if (std::exchange(removed_, false) && events_.put_back) events_.put_back();
     } else {
         rules_failure_ = "the ruleset could not be loaded: " + result.error().message();
         wanted_.clear();  // the next observation tries again
@@ -128,7 +162,14 @@ void RouterService::rules_loaded(const std::string& text, const Result<>& result
         settings_failure_ = applied ? std::string() : applied.error().message();
     }
     events_.trouble(failure());
+    tell_standings();
     tell_health();
+    if (settled() && events_.settled) events_.settled();
+}
+
+/// Not before the rules are loaded that follow from what is known, or could not be.
+void RouterService::tell_standings() {
+    if (unasked_.empty() && !nft_.busy()) events_.standings(backends_.standings());
 }
 
 // Health ------------------------------------------------------------------------------------------

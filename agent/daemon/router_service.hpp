@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 // The embedded router of this host: watches the backends, loads the ruleset when the answer to
 // "which backends does each route lead to" changes, and says whether this host can serve.
@@ -32,6 +33,13 @@ class RouterService {
         std::function<void(const router::Change&)> backend_changed;
         /// Something failed or works again (empty what): for the log and the warnings.
         std::function<void(const std::string& what)> trouble;
+        /// Which flows may go on, by all that has been observed; whoever connects now goes where
+        /// that leads. After each observation, though it be the same again.
+        std::function<void(std::vector<router::Standing>)> standings;
+        /// The kernel routes by all that is known now.
+        std::function<void()> settled{};
+        /// Somebody had removed the rules; they stand again.
+        std::function<void()> put_back{};
     };
 
     RouterService(boost::asio::io_context& io, const config::Config& config, std::string password,
@@ -43,10 +51,17 @@ class RouterService {
     Result<> start(bool resumed);
     /// The settings stand on other interfaces now; empty when they could be made.
     void settings_changed(const std::string& failure);
+    /// To these nothing new is given, to all others again; before start(), or while it runs.
+    void drain(const std::set<Endpoint>& draining);
+    /// Whether the kernel routes by all that is known; Events::settled tells when it does.
+    [[nodiscard]] bool settled() const { return !loaded_.empty() && loaded_ == wanted_; }
     /// Takes the rules away. Blocks for as long as `nft` takes.
     void stop();
 
     [[nodiscard]] std::vector<router::BackendView> backends() const { return backends_.view(); }
+    [[nodiscard]] std::vector<std::string> drained_routes() const {
+        return backends_.drained_routes();
+    }
     [[nodiscard]] router::Verdict verdict() const;
     [[nodiscard]] const std::vector<router::Warning>& ruleset_warnings() const {
         return ruleset_warnings_;
@@ -55,7 +70,9 @@ class RouterService {
   private:
     void observed(const Endpoint& server, router::Observation observation);
     void load_rules();
+    void look_at_rules();
     void rules_loaded(const std::string& text, const Result<>& result);
+    void tell_standings();
     void tell_health();
     [[nodiscard]] const std::string& failure() const;
 
@@ -74,6 +91,8 @@ class RouterService {
     std::string settings_failure_;
     std::vector<router::Warning> ruleset_warnings_;
     std::set<Endpoint> unasked_;  ///< whose answers the standing rules wait for
+    boost::asio::steady_timer look_timer_;
+    bool removed_ = false;  ///< by somebody else, and not put back yet
     bool stopping_ = false;
 };
 

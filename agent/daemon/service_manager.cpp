@@ -39,6 +39,11 @@ void ServiceManager::status(const std::string& line) {
     ::sd_notify(0, ("STATUS=" + line).c_str());
 }
 
+void ServiceManager::restarting() {
+    std::uint64_t usec = 0;
+    if (::sd_watchdog_enabled(0, &usec) > 0) ::sd_notify(0, "WATCHDOG=1");
+}
+
 void ServiceManager::stopping() {
     timer_.cancel();
     ::sd_notify(0, "STOPPING=1");

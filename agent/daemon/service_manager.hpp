@@ -14,6 +14,11 @@
 // watchdog's sign of life, which is given only while both loops run: this one asks the pulse loop,
 // and passes its answer on. An agent that hangs is ended by systemd, and its gate is shut by then.
 //
+// A restart in place is told to systemd by nothing but a sign of life just before it: the unit
+// stays active, with its process, and the next program's READY=1 changes nothing. RELOADING=1 would
+// be another state, in which an agent may die on the way, for some milliseconds and nobody's
+// benefit.
+//
 // Outside systemd (no NOTIFY_SOCKET) every call does nothing. Threading: the work loop.
 
 namespace hamr::daemon {
@@ -31,6 +36,8 @@ class ServiceManager {
     void alive();
     /// The line that `systemctl status` shows; told only when it has changed.
     void status(const std::string& line);
+    /// The program is about to be executed again, and cannot speak meanwhile.
+    static void restarting();
     void stopping();
 
   private:

@@ -87,6 +87,8 @@ void show_nodes(const PulseStatus& pulse, control::Status& status) {
 void show_pulse(const config::Config& config, const PulseStatus& pulse, control::Status& status) {
     show_groups(config, pulse, status);
     show_nodes(pulse, status);
+    status.beats = {pulse.gaps.count(), to_ms(pulse.gaps.quantile(0.5)),
+                    to_ms(pulse.gaps.quantile(0.99)), to_ms(pulse.gaps.longest())};
     for (std::size_t reason = 0; reason < pulse.drops.size(); ++reason) {
         const auto name = election::to_string(static_cast<election::DropReason>(reason));
         status.drops[std::string(name)] = pulse.drops[reason];
@@ -126,6 +128,7 @@ void show_router(const RouterService& router, control::Status& status) {
                         : view.state == router::BackendState::down
                             ? control::BackendState::down
                             : control::BackendState::draining;
+        backend.draining = view.draining;
         backend.topology = view.topology;
         backend.note = view.error;
     }

@@ -308,10 +308,18 @@ Result<> Work::start_embedded() {
     events.trouble = [this](const std::string& what) {
         trouble("router", what, "install nftables, or load the kernel modules that are named");
     };
+    events.standings = [this](std::vector<router::Standing> standings) {
+        if (flows_) flows_->judge(std::move(standings));
+    };
+    events.settled = [this] { backend_drainer_->settled(); };
+    events.put_back = [this] {
+        note_event("the table inet hamr had been removed by somebody, and was put back");
+    };
     router_ = std::make_unique<RouterService>(io_, config_, inputs_.monitor_password, settings_,
                                               std::move(events));
-    if (const auto started = router_->start(options_.resumed); !started) return started;
     start_flows();
+    start_backend_drainer();
+    if (const auto started = router_->start(options_.resumed); !started) return started;
     return flows_->start();
 }
 
@@ -320,7 +328,12 @@ void Work::start_flows() {
         io_, inputs_,
         [this](const std::string& key, const std::string& what, const std::string& remedy) {
             trouble(key, what, remedy);
-        });
+        },
+        [this](const std::string& peer, const std::vector<router::BackendOrder>& orders,
+               bool standing) {
+            if (backend_drainer_) backend_drainer_->heard(peer, orders, standing);
+        },
+        [this](const std::string& group, const std::string& text) { note_event(group, text); });
 }
 
 Result<> Work::start_supervised() {
@@ -452,6 +465,7 @@ void Work::stop() {
 void Work::pulse_stopped() {
     // Leadership has moved: now the router may go, too.
     if (drainer_) drainer_->stop();
+    if (backend_drainer_) backend_drainer_->stop();
     if (checks_) checks_->pause();
     if (supervised_) {
         supervised_->stop([this] { io_.stop(); });
@@ -510,6 +524,7 @@ control::Status Work::status() {
     if (flows_) {
         status.flows = flows_->status();
         status.router.flows = status.flows->own;
+        flows_->count(status.router.backends);
     }
     if (checks_) status.checks = checks_->status();
     if (drainer_) status.drain = drainer_->status();
@@ -530,65 +545,6 @@ void Work::look_for_new_ports() {
     std::vector<control::Warning> unused;
     const auto plan = plan_router(config_.router.provider, unused);
     if (plan) checks_->replace(checks_of(config_, &*plan), config_.router.provider.start_timeout);
-}
-
-// Orders ------------------------------------------------------------------------------------------
-
-void Work::ask_failover(const std::string& group, election::NodeId target, bool force,
-                        std::function<void(std::uint32_t)> asked) {
-    boost::asio::post(pulse_->io(), [this, group, target, force, asked = std::move(asked)] {
-        const std::uint32_t id = pulse_->request_failover(election::group_id(group), target, force);
-        boost::asio::post(io_, [asked, id] { asked(id); });
-    });
-}
-
-void Work::failover(control::FailoverRequest request,
-                    std::function<void(control::FailoverAnswer)> done) {
-    FailoverOrders::Leaders leaders;
-    for (const control::GroupStatus& group : status().groups) {
-        if (!request.group || *request.group == group.name) {
-            leaders[group.name] = group.leader.value_or("");
-        }
-    }
-    orders_.order(request, std::move(leaders), std::move(done));
-}
-
-void Work::drain(control::DrainRequest request, std::function<void(control::Answer)> done) {
-    if (!drainer_) {
-        done({control::Outcome::refused, "this node is a witness: it never leads", ""});
-    } else if (!request.drained) {
-        drainer_->undrain(std::move(done));
-    } else {
-        using Milliseconds = std::chrono::duration<double, std::milli>;
-        const Duration timeout =
-            request.timeout_ms
-                ? std::chrono::duration_cast<Duration>(Milliseconds(*request.timeout_ms))
-                : drainer_->default_timeout();
-        drainer_->drain(timeout, std::move(done));
-    }
-}
-
-void Work::restart(std::function<void(control::Answer)> done) {
-    restarter_.restart(std::move(done));
-}
-
-void Work::reload(std::function<void(control::Answer)> done) {
-    if (!supervised_) {
-        done({control::Outcome::refused, "there is no supervised router here to reload",
-              "hamr.yaml itself is read when hamrd starts"});
-        return;
-    }
-    supervised_->reload([this, done = std::move(done)](const Result<>& result) {
-        const std::string& name = supervised_->plan().name;
-        if (result) {
-            look_for_new_ports();
-            note_event(name + " has reloaded its configuration");
-            done({control::Outcome::done, name + " has reloaded its configuration", ""});
-        } else {
-            done({control::Outcome::failed, result.error().message(),
-                  "correct its configuration and try again; it goes on with the old one"});
-        }
-    });
 }
 
 }  // namespace hamr::daemon

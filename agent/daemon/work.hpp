@@ -4,6 +4,7 @@
 #include "agent/config/config.hpp"
 #include "agent/control/handler.hpp"
 #include "agent/control/server.hpp"
+#include "agent/daemon/backend_drainer.hpp"
 #include "agent/daemon/drainer.hpp"
 #include "agent/daemon/failover_orders.hpp"
 #include "agent/daemon/files.hpp"
@@ -40,6 +41,7 @@ struct WorkOptions {
     std::string socket;
     Files files;
     std::string drained_file;
+    std::string backends_file;
     Restarter::CommandLine command;
     /// An earlier program of this life has left rules, settings and a router: they stay as they are
     /// until there is something better.
@@ -73,6 +75,8 @@ class Work : public control::Handler {
     void failover(control::FailoverRequest request,
                   std::function<void(control::FailoverAnswer)> done) override;
     void drain(control::DrainRequest request, std::function<void(control::Answer)> done) override;
+    void drain_backend(control::BackendRequest request,
+                       std::function<void(control::BackendAnswer)> done) override;
     void reload(std::function<void(control::Answer)> done) override;
     void restart(std::function<void(control::Answer)> done) override;
 
@@ -90,6 +94,7 @@ class Work : public control::Handler {
     Result<> start_supervised();
     void start_flows();
     void start_drainer();
+    void start_backend_drainer();
     void set_health(health::Source source);
     /// Whether this node leads a group may have changed.
     void leadership_changed();
@@ -129,6 +134,7 @@ class Work : public control::Handler {
     std::unique_ptr<SupervisedService> supervised_;
     std::unique_ptr<FlowService> flows_;
     std::unique_ptr<Drainer> drainer_;
+    std::unique_ptr<BackendDrainer> backend_drainer_;
     std::unique_ptr<control::Server> server_;
     std::map<std::string, std::string> states_;   ///< by group: this node's, as last told
     std::map<std::string, std::string> leaders_;  ///< by group: who leads, as last told

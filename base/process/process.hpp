@@ -70,7 +70,7 @@ struct ProcessEnd {
     int signal = 0;   ///< what killed it
 };
 
-/// Of a pidfd that is readable. A child is reaped; of another process it is not known how.
+/// Of a pidfd of which has_ended() is true. A child is reaped; of others it is not known how.
 [[nodiscard]] ProcessEnd reap(int pidfd);
 
 /// "exited with code 1", "was killed by signal 9 (SIGKILL)"; `code` is siginfo's si_code (CLD_*).
@@ -81,7 +81,9 @@ struct ProcessEnd {
 [[nodiscard]] UniqueFd open_pidfd(pid_t pid);
 /// Whether it was delivered: false when the process is gone.
 bool send_signal(int pidfd, int number);
-/// Whether the process has ended (it may still be a zombie).
+/// Whether the process has ended (it may still be a zombie). To be asked before reap() by who was
+/// woken by Asio: it gives a descriptor's events, now and then, to another one that was opened a
+/// moment after the first was closed.
 [[nodiscard]] bool has_ended(int pidfd);
 
 }  // namespace hamr::process

@@ -41,16 +41,22 @@ class Burial : public std::enable_shared_from_this<Burial> {
         pidfd_.assign(pidfd.get(), error);
         if (error) return;  // the number of descriptors is used up: it stays a zombie of ours
         static_cast<void>(pidfd.release());
-        pidfd_.async_wait(Descriptor::wait_read,
-                          [self = shared_from_this()](boost::system::error_code failed) {
-                              if (failed) return;
-                              (void)process::reap(self->pidfd_.native_handle());
-                              self->pidfd_.close();
-                          });
+        await_end();
     }
     [[nodiscard]] pid_t pid() const { return pid_; }
 
   private:
+    void await_end() {
+        pidfd_.async_wait(Descriptor::wait_read,
+                          [self = shared_from_this()](boost::system::error_code failed) {
+                              if (failed) return;
+                              const int fd = self->pidfd_.native_handle();
+                              if (!process::has_ended(fd)) return self->await_end();
+                              (void)process::reap(fd);
+                              self->pidfd_.close();
+                          });
+    }
+
     Descriptor pidfd_;
     pid_t pid_;
 };
@@ -113,9 +119,7 @@ class CommandRun final : public Probe {
         const bool watched = take(ended_, child_->pidfd) && take(output_, child_->output) &&
                              take(errors_, child_->errors);
         if (!watched) return finish(false, "no descriptor left to watch the command with");
-        ended_.async_wait(Descriptor::wait_read, guarded([this](boost::system::error_code error) {
-                              if (!error) has_ended();
-                          }));
+        await_end();
         listen(output_, said_);
         listen(errors_, complained_);
     }
@@ -141,6 +145,14 @@ class CommandRun final : public Probe {
 
     [[nodiscard]] std::string name() const {
         return what_.argv.empty() ? "the command" : what_.argv.front();
+    }
+
+    void await_end() {
+        ended_.async_wait(Descriptor::wait_read, guarded([this](boost::system::error_code error) {
+                              if (error) return;
+                              if (!process::has_ended(child_->pidfd.get())) return await_end();
+                              has_ended();
+                          }));
     }
 
     void listen(Descriptor& from, std::string& into) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/io/connections.hpp"
 
+#include "router/io/netlink_parse.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bitset>
@@ -28,11 +30,6 @@ struct CloseNetlink {
     void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 };
 using Netlink = std::unique_ptr<mnl_socket, CloseNetlink>;
-
-struct Found {
-    std::uint8_t family = 0;
-    inet_diag_sockid id{};
-};
 
 constexpr std::size_t buffer_size = 64 * 1024;
 /// So many requests are sent before their answers are read: they fit into any receive buffer.
@@ -82,9 +79,7 @@ Result<> dump(mnl_socket* netlink, std::uint8_t family, std::uint32_t states, Ea
     if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0) return failed("send", errno);
 
     const auto one = [](const nlmsghdr* message, void* data) {
-        if (mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg)) return MNL_CB_OK;
-        const auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
-        (*static_cast<Each*>(data))(Found{socket->idiag_family, socket->id});
+        if (const auto socket = socket_of(message)) (*static_cast<Each*>(data))(*socket);
         return MNL_CB_OK;
     };
     std::vector<char> buffer(buffer_size);
@@ -100,18 +95,7 @@ Result<> dump(mnl_socket* netlink, std::uint8_t family, std::uint32_t states, Ea
     }
 }
 
-/// The local address as the kernel tells it; IPv4 may come inside an IPv6 socket.
-bool is_local(const Found& socket, const IpAddress& local) {
-    const auto* source = reinterpret_cast<const std::uint8_t*>(socket.id.idiag_src);
-    const std::uint8_t* wanted = local.bytes().data();
-    if (socket.family == AF_INET) return local.is_v4() && std::equal(source, source + 4, wanted);
-    if (!local.is_v4()) return std::equal(source, source + 16, wanted);
-    constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return std::equal(mapped.begin(), mapped.end(), source) &&
-           std::equal(source + 12, source + 16, wanted);
-}
-
-std::size_t put_destroy(char* buffer, const Found& socket, std::uint32_t sequence) {
+std::size_t put_destroy(char* buffer, const DiagSocket& socket, std::uint32_t sequence) {
     nlmsghdr* header = mnl_nlmsg_put_header(buffer);
     header->nlmsg_type = SOCK_DESTROY;
     header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
@@ -140,19 +124,18 @@ Result<Answers> read_answers(mnl_socket* netlink, std::size_t count) {
         auto* message = reinterpret_cast<nlmsghdr*>(buffer.data());
         for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
             if (message->nlmsg_type != NLMSG_ERROR) continue;
-            const auto* answer = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-            answers.push_back(-answer->error);
+            answers.push_back(error_of(message));
         }
     }
     return answers;
 }
 
-Result<std::size_t> destroy_batch(mnl_socket* netlink, std::span<const Found> sockets) {
+Result<std::size_t> destroy_batch(mnl_socket* netlink, std::span<const DiagSocket> sockets) {
     std::vector<char> requests;
     requests.resize(sockets.size() * MNL_ALIGN(sizeof(nlmsghdr) + sizeof(inet_diag_req_v2)));
     std::size_t length = 0;
     std::uint32_t sequence = 0;
-    for (const Found& socket : sockets) {
+    for (const DiagSocket& socket : sockets) {
         length += MNL_ALIGN(put_destroy(requests.data() + length, socket, ++sequence));
     }
     if (mnl_socket_sendto(netlink, requests.data(), length) < 0) return failed("send", errno);
@@ -183,9 +166,10 @@ Result<std::size_t> count_connections(std::span<const std::uint16_t> ports) {
     if (!netlink) return tl::unexpected<Error>(netlink.error());
     std::size_t count = 0;
     for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-        const Result<> listed = dump(netlink->get(), family, open_states, [&](const Found& socket) {
-            if (wanted->test(ntohs(socket.id.idiag_sport))) ++count;
-        });
+        const Result<> listed =
+            dump(netlink->get(), family, open_states, [&](const DiagSocket& socket) {
+                if (wanted->test(ntohs(socket.id.idiag_sport))) ++count;
+            });
         if (!listed) return tl::unexpected<Error>(listed.error());
     }
     return count;
@@ -194,17 +178,17 @@ Result<std::size_t> count_connections(std::span<const std::uint16_t> ports) {
 Result<std::size_t> destroy_connections(const IpAddress& local) {
     const Result<Netlink> netlink = open_netlink();
     if (!netlink) return tl::unexpected<Error>(netlink.error());
-    std::vector<Found> sockets;
+    std::vector<DiagSocket> sockets;
     for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
         if (family == AF_INET && !local.is_v4()) continue;
         const Result<> listed =
-            dump(netlink->get(), family, living_states, [&](const Found& socket) {
+            dump(netlink->get(), family, living_states, [&](const DiagSocket& socket) {
                 if (is_local(socket, local)) sockets.push_back(socket);
             });
         if (!listed) return tl::unexpected<Error>(listed.error());
     }
     std::size_t ended = 0;
-    std::span<const Found> left(sockets);
+    std::span<const DiagSocket> left(sockets);
     while (!left.empty()) {
         const std::size_t now = std::min(left.size(), batch_size);
         const Result<std::size_t> batch = destroy_batch(netlink->get(), left.first(now));

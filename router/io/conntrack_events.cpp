@@ -4,23 +4,19 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "router/io/conntrack_filter.hpp"
-#include "router/ruleset.hpp"
+#include "router/io/netlink_parse.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <optional>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <libmnl/libmnl.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
@@ -39,61 +35,12 @@ constexpr int events_at_once = 256;
 constexpr Duration first_pause = std::chrono::milliseconds(20);
 constexpr Duration longest_pause = std::chrono::seconds(5);
 
-using Entry = std::unique_ptr<nf_conntrack, decltype(&nfct_destroy)>;
-
-Endpoint endpoint(const nf_conntrack* entry, nf_conntrack_attr v4, nf_conntrack_attr v6,
-                  nf_conntrack_attr port, bool is_v4) {
-    Endpoint read;
-    read.port = ntohs(nfct_get_attr_u16(entry, port));
-    if (is_v4) {
-        std::array<std::uint8_t, 4> bytes{};
-        const std::uint32_t raw = nfct_get_attr_u32(entry, v4);
-        std::memcpy(bytes.data(), &raw, bytes.size());
-        read.address = IpAddress::v4(bytes);
-    } else {
-        std::array<std::uint8_t, 16> bytes{};
-        const void* raw = nfct_get_attr(entry, v6);
-        if (raw != nullptr) std::memcpy(bytes.data(), raw, bytes.size());
-        read.address = IpAddress::v6(bytes);
-    }
-    return read;
-}
-
-router::Translation translation(const nf_conntrack* entry, bool is_v4) {
-    constexpr std::uint8_t most_scale = 14;
-    router::Translation read;
-    read.backend =
-        endpoint(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, ATTR_REPL_PORT_SRC, is_v4);
-    read.source =
-        endpoint(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST, ATTR_REPL_PORT_DST, is_v4);
-    read.timeout_s = nfct_get_attr_u32(entry, ATTR_TIMEOUT);
-    read.scale = {std::min(nfct_get_attr_u8(entry, ATTR_TCP_WSCALE_ORIG), most_scale),
-                  std::min(nfct_get_attr_u8(entry, ATTR_TCP_WSCALE_REPL), most_scale)};
-    read.flags = {nfct_get_attr_u8(entry, ATTR_TCP_FLAGS_ORIG),
-                  nfct_get_attr_u8(entry, ATTR_TCP_FLAGS_REPL)};
-    return read;
-}
-
-/// A TCP entry as a flow.
-std::optional<Flow> flow_of(const nlmsghdr* message) {
-    const Entry entry(nfct_new(), &nfct_destroy);
-    if (!entry || nfct_nlmsg_parse(message, entry.get()) < 0) return {};
-    if (nfct_get_attr_u8(entry.get(), ATTR_ORIG_L4PROTO) != IPPROTO_TCP) return {};
-    // This host's own half of a connection that another host translates.
-    if (nfct_get_attr_u16(entry.get(), ATTR_ZONE) == router::apart_zone) return {};
-    const bool is_v4 = nfct_get_attr_u8(entry.get(), ATTR_ORIG_L3PROTO) == AF_INET;
-    Flow flow;
-    flow.id.client =
-        endpoint(entry.get(), ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, ATTR_ORIG_PORT_SRC, is_v4);
-    flow.id.vip =
-        endpoint(entry.get(), ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST, ATTR_ORIG_PORT_DST, is_v4);
-    const std::uint8_t state = nfct_get_attr_u8(entry.get(), ATTR_TCP_STATE);
-    flow.state = static_cast<router::TcpState>(std::min(state, router::max_tcp_state));
-    if ((nfct_get_attr_u32(entry.get(), ATTR_STATUS) & IPS_DST_NAT) != 0) {
-        flow.translation = translation(entry.get(), is_v4);
-    }
-    return flow;
-}
+/// How often the rate of events is looked at, and from how many a second on they are not read one
+/// by one, since each reading wakes this program up: what has ended when it is read costs little.
+constexpr Duration window = std::chrono::milliseconds(50);
+constexpr double many_a_second = 1000;
+/// At 20,000 events a second, some 5,000 connections that are opened and closed.
+constexpr Duration longest_rest = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -105,7 +52,8 @@ class ConntrackEvents::Impl : public std::enable_shared_from_this<ConntrackEvent
           events_(std::move(events)),
           live_(executor),
           dump_(executor),
-          timer_(executor) {}
+          timer_(executor),
+          rest_timer_(executor) {}
 
     Result<> start();
     void stop();
@@ -114,10 +62,17 @@ class ConntrackEvents::Impl : public std::enable_shared_from_this<ConntrackEvent
     }
 
     std::uint64_t missed_ = 0;
+    BootTime since_ = BootClock::now();
 
   private:
     void listen();
-    void read_events();
+    void look();
+    /// False when there may be more to read.
+    [[nodiscard]] bool read_events();
+    void rest();
+    void wake_after(Duration pause);
+    void wake();
+    [[nodiscard]] Duration rest_now(BootTime now);
     void one_event(const nlmsghdr* message);
     void dump_later(Duration pause);
     void dump();
@@ -133,6 +88,11 @@ class ConntrackEvents::Impl : public std::enable_shared_from_this<ConntrackEvent
     asio::posix::stream_descriptor live_;
     asio::posix::stream_descriptor dump_;
     asio::steady_timer timer_;
+    asio::steady_timer rest_timer_;
+    UniqueFd resting_;  ///< the socket of events while nothing is read
+    BootTime window_began_ = BootClock::now();
+    unsigned in_window_ = 0;  ///< events
+    Duration rest_{};
     alignas(nlmsghdr) std::array<char, 65536> buffer_{};
     Duration pause_ = first_pause;
     bool dumping_ = false;
@@ -171,6 +131,8 @@ Result<> ConntrackEvents::Impl::start() {
 void ConntrackEvents::Impl::stop() {
     stopped_ = true;
     timer_.cancel();
+    rest_timer_.cancel();
+    resting_.reset();
     error_code ignored;
     live_.close(ignored);
     dump_.close(ignored);
@@ -180,12 +142,22 @@ void ConntrackEvents::Impl::listen() {
     live_.async_wait(asio::posix::stream_descriptor::wait_read,
                      [self = shared_from_this()](error_code error) {
                          if (error || self->stopped_) return;
-                         self->read_events();
-                         if (!self->stopped_) self->listen();
+                         self->since_ = BootClock::now();
+                         self->look();
                      });
 }
 
-void ConntrackEvents::Impl::read_events() {
+void ConntrackEvents::Impl::look() {
+    const bool all = read_events();
+    if (stopped_) return;
+    if (all) return rest();
+    // What else wants to be done comes first.
+    asio::post(timer_.get_executor(), [self = shared_from_this()] {
+        if (!self->stopped_) self->look();
+    });
+}
+
+bool ConntrackEvents::Impl::read_events() {
     for (int i = 0; i < events_at_once && !stopped_; ++i) {
         const ssize_t size =
             ::recv(live_.native_handle(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
@@ -195,14 +167,57 @@ void ConntrackEvents::Impl::read_events() {
             pause_ = std::min(pause_ * 2, longest_pause);
             continue;
         }
-        if (size <= 0) return;
+        if (size <= 0) return true;
+        ++in_window_;
         int left = static_cast<int>(size);
         const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data());
         for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
             one_event(message);
-            if (stopped_) return;
+            if (stopped_) return true;
         }
     }
+    return false;
+}
+
+/// All has been read. When there is much, the next look comes a little later.
+void ConntrackEvents::Impl::rest() {
+    const BootTime now = BootClock::now();
+    const Duration pause = rest_now(now);
+    if (pause == Duration::zero()) return listen();
+    since_ = now;
+    // A descriptor that the reactor knows wakes it up for each event, whether it is waited for or
+    // not.
+    resting_ = UniqueFd(live_.release());
+    wake_after(pause);
+}
+
+void ConntrackEvents::Impl::wake_after(Duration pause) {
+    rest_timer_.expires_after(pause);
+    rest_timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (!error && !self->stopped_) self->wake();
+    });
+}
+
+void ConntrackEvents::Impl::wake() {
+    error_code error;
+    live_.assign(resting_.get(), error);
+    // Out of memory for the reactor: nothing is lost, the kernel's buffer takes it.
+    if (error) return wake_after(longest_rest);
+    (void)resting_.release();
+    look();
+}
+
+Duration ConntrackEvents::Impl::rest_now(BootTime now) {
+    const Duration elapsed = now - window_began_;
+    if (elapsed < window) return rest_;
+    const double rate = in_window_ / std::chrono::duration<double>(elapsed).count();
+    window_began_ = now;
+    in_window_ = 0;
+    const auto due = std::chrono::duration<double>(rate / many_a_second / 1000);
+    rest_ = rate < many_a_second
+                ? Duration::zero()
+                : std::min(longest_rest, std::chrono::duration_cast<Duration>(due));
+    return rest_;
 }
 
 void ConntrackEvents::Impl::one_event(const nlmsghdr* message) {
@@ -275,8 +290,7 @@ void ConntrackEvents::Impl::read_dump() {
     for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
         if (message->nlmsg_type == NLMSG_DONE) return dump_ended();
         if (message->nlmsg_type == NLMSG_ERROR) {
-            const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-            return dump_failed(std::strerror(-error->error));
+            return dump_failed(std::strerror(error_of(message)));
         }
         const auto flow = flow_of(message);
         const bool ours =
@@ -332,6 +346,10 @@ void ConntrackEvents::resync() {
 
 std::uint64_t ConntrackEvents::missed() const {
     return impl_->missed_;
+}
+
+BootTime ConntrackEvents::since() const {
+    return impl_->since_;
 }
 
 }  // namespace hamr::router_io

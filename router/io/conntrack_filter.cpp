@@ -32,17 +32,19 @@ class Program {
     }
     void ret(std::uint32_t value) { add(BPF_RET | BPF_K, value); }
 
-    /// Connections that have not begun are of no interest: a flood of SYNs is stopped here.
-    void refuse_beginnings() {
+    /// Connections that have not begun are of no interest: a flood of SYNs is stopped here. Nor is
+    /// TIME_WAIT, as a change or as the state in which an entry goes: LAST_ACK was told before it.
+    void refuse_beginnings_and_graves() {
         add(BPF_LD | BPF_IMM, sizeof(nlmsghdr) + sizeof(nfgenmsg));
         // A message without a state (an end, with older kernels) skips the rest of this part.
-        find(CTA_PROTOINFO, SKF_AD_NLATTR, 11);
-        find(CTA_PROTOINFO_TCP, SKF_AD_NLATTR_NEST, 8);
-        find(CTA_PROTOINFO_TCP_STATE, SKF_AD_NLATTR_NEST, 5);
+        find(CTA_PROTOINFO, SKF_AD_NLATTR, 12);
+        find(CTA_PROTOINFO_TCP, SKF_AD_NLATTR_NEST, 9);
+        find(CTA_PROTOINFO_TCP_STATE, SKF_AD_NLATTR_NEST, 6);
         add(BPF_MISC | BPF_TAX, 0);
         add(BPF_LD | BPF_B | BPF_IND, attribute_header);
-        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_SENT, 1, 0);
-        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_RECV, 0, 1);
+        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_SENT, 2, 0);
+        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_SYN_RECV, 1, 0);
+        add(BPF_JMP | BPF_JEQ | BPF_K, TCP_CONNTRACK_TIME_WAIT, 0, 1);
         ret(nothing);
     }
 
@@ -100,7 +102,7 @@ Program program(const std::vector<IpAddress>& vips) {
     v4.ret(nothing);
     v6.ret(nothing);
     Program all;
-    all.refuse_beginnings();
+    all.refuse_beginnings_and_graves();
     all.add(BPF_LD | BPF_B | BPF_ABS, sizeof(nlmsghdr) + offsetof(nfgenmsg, nfgen_family));
     all.add(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1);
     all.add(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(v4.size()));

@@ -228,8 +228,12 @@ void read_errors(int fd, std::vector<Item>& items) {
     }
 }
 
+bool is_full(int error) {
+    return error == ENOMEM || error == ENOSPC;
+}
+
 std::string words(int error) {
-    if (error == ENOMEM || error == ENOSPC) {
+    if (is_full(error)) {
         return "the kernel's table of connections is full (net.netfilter.nf_conntrack_max)";
     }
     return std::strerror(error);
@@ -289,6 +293,7 @@ std::vector<FlowId> ConntrackTable::apply(const std::vector<KernelWork>& work) {
     for (const Item& item : items) {
         if (item.step != Step::refused || !item.work->flow) continue;
         ++counts_.refused;
+        counts_.full += is_full(item.error) ? 1 : 0;
         reason_ = words(item.error);
         refused.push_back(item.work->id);
     }

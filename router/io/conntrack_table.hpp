@@ -35,6 +35,7 @@ class ConntrackTable {
         std::uint64_t deleted = 0;
         std::uint64_t replaced = 0;  ///< were in the way of one that was installed
         std::uint64_t refused = 0;
+        std::uint64_t full = 0;  ///< of these, because the kernel's table was
     };
 
     /// operation_not_permitted, or the kernel has no netlink.

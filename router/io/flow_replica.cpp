@@ -19,6 +19,7 @@ using router::RemoveFlows;
 using router::SnapshotBegin;
 using router::SnapshotEnd;
 using router::TakenOver;
+using router::TellOrders;
 
 namespace {
 
@@ -29,9 +30,9 @@ constexpr Duration between_snapshots = std::chrono::seconds(1);
 
 /// In pieces that fit into a message.
 template <class Item, class Say>
-void in_pieces(const std::vector<Item>& items, Say say) {
-    for (std::size_t from = 0; from < items.size(); from += max_flows_in_message) {
-        const std::size_t to = std::min(items.size(), from + max_flows_in_message);
+void in_pieces(const std::vector<Item>& items, std::size_t most, Say say) {
+    for (std::size_t from = 0; from < items.size(); from += most) {
+        const std::size_t to = std::min(items.size(), from + most);
         say(std::vector<Item>(items.begin() + static_cast<std::ptrdiff_t>(from),
                               items.begin() + static_cast<std::ptrdiff_t>(to)));
     }
@@ -54,6 +55,7 @@ void FlowReplica::up(BootTime now) {
     last_sent_ = 0;
     unacknowledged_.clear();
     greeted_ = false;
+    hears_orders_ = false;
     in_snapshot_ = false;
     last_heard_ = 0;
     last_acknowledged_ = 0;
@@ -61,6 +63,7 @@ void FlowReplica::up(BootTime now) {
     again_ = false;
     unsynced_since_ = now;
     send(FlowHello{router::flow_protocol, boot_});
+    send(FlowAck{0});  // this node is of protocol 2
     begin_snapshot(now);
 }
 
@@ -164,10 +167,10 @@ void FlowReplica::tell(const router::FlowChanges& changes, BootTime since) {
         synced_ = false;
         return;
     }
-    in_pieces(changes.removed, [&](std::vector<router::FlowId> piece) {
+    in_pieces(changes.removed, max_flows_in_message, [&](std::vector<router::FlowId> piece) {
         send_numbered(RemoveFlows{0, std::move(piece)}, since);
     });
-    in_pieces(changes.added, [&](std::vector<router::Flow> piece) {
+    in_pieces(changes.added, max_flows_in_message, [&](std::vector<router::Flow> piece) {
         send_numbered(AddFlows{0, std::move(piece)}, since);
     });
 }
@@ -180,29 +183,51 @@ void FlowReplica::tell_taken(const std::vector<IpAddress>& vips, BootTime now) {
     send_numbered(std::move(message), now);
 }
 
+void FlowReplica::tell_orders(std::vector<router::BackendOrder> orders, bool standing) {
+    orders_ = {standing, std::move(orders)};
+    say_orders();
+}
+
+void FlowReplica::say_orders() {
+    if (!streams_.is_up(peer_) || !hears_orders_) return;
+    in_pieces(orders_.orders, router::max_orders_in_message,
+              [&](std::vector<router::BackendOrder> piece) {
+                  send(TellOrders{orders_.standing, std::move(piece)});
+              });
+}
+
 // What is heard -----------------------------------------------------------------------------------
 
 bool FlowReplica::heard(const FlowMessage& message, std::vector<router::FlowId>& reset,
                         BootTime now) {
     ++received_;
     if (const auto* hello = std::get_if<FlowHello>(&message)) {
-        if (greeted_ || hello->protocol != router::flow_protocol) return false;
+        if (greeted_ || hello->protocol > router::newest_flow_protocol) return false;
         greeted_ = true;
         down_since_.reset();
+        if (hello->protocol > router::flow_protocol) hear_of_orders();
         return true;
     }
     if (!greeted_) return false;
     if (const auto* ack = std::get_if<FlowAck>(&message)) {
         if (ack->sequence > last_sent_) return false;
+        if (ack->sequence == 0) hear_of_orders();
         acknowledged(ack->sequence, now);
         return true;
     }
+    if (std::holds_alternative<TellOrders>(message)) return hears_orders_;
     if (const auto* ping = std::get_if<FlowPing>(&message)) return ping->sequence == last_heard_;
     if (router::sequence_of(message) != last_heard_ + 1) return false;
     ++last_heard_;
     if (!numbered(message, reset)) return false;
     if (!replicas_) acknowledge();
     return true;
+}
+
+/// The peer is of protocol 2.
+void FlowReplica::hear_of_orders() {
+    if (std::exchange(hears_orders_, true)) return;
+    say_orders();
 }
 
 bool FlowReplica::numbered(const FlowMessage& message, std::vector<router::FlowId>& reset) {
@@ -238,6 +263,11 @@ void FlowReplica::fill(FlowPeerStatus& status, BootTime now) const {
     status.received = received_;
     status.resyncs = snapshots_ > 0 ? snapshots_ - 1 : 0;
     status.delay_ms = to_ms(delay_);
+    status.connected = streams_.is_up(peer_) && greeted_;
+    // It shows that before anything that is numbered.
+    status.orders = hears_orders_      ? OrdersHeard::yes
+                    : last_heard_ == 0 ? OrdersHeard::not_known
+                                       : OrdersHeard::no;
     if (!streams_.is_up(peer_)) {
         status.state = streams_.connects(peer_) ? "connecting" : "waiting";
         status.reason = streams_.reason(peer_);

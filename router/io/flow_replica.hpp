@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-// What is said to one peer, and what it says: snapshots, changes, acknowledgements
-// (docs/protocol.md F6 to F12).
+// What is said to one peer, and what it says: snapshots, changes, acknowledgements, and what is
+// known of drained backends (docs/protocol.md F6 to F12, F19, F20).
 //
 // Slow peer 4 MiB of changes may wait. What is beyond is not said; a new snapshot follows once the
 //           rest has been written, at most one a second.
@@ -43,6 +43,8 @@ class FlowReplica {
     /// With replicas: this node leads these addresses, and knows which flows they have: a new
     /// snapshot says so to a peer that is there, and from now on each snapshot does.
     void lead(std::vector<IpAddress> vips, BootTime now);
+    /// What this node knows of drained backends: now, and at the start of each connection.
+    void tell_orders(std::vector<router::BackendOrder> orders, bool standing);
     /// With replicas: acknowledges what has been heard; not before the kernel has it.
     void acknowledge();
 
@@ -61,6 +63,8 @@ class FlowReplica {
     void begin_snapshot(BootTime now);
     void go_on(BootTime now);
     void acknowledged(std::uint64_t sequence, BootTime now);
+    void say_orders();
+    void hear_of_orders();
     [[nodiscard]] bool numbered(const router::FlowMessage& message,
                                 std::vector<router::FlowId>& reset);
 
@@ -80,6 +84,7 @@ class FlowReplica {
     std::uint64_t boot_;
     bool replicas_;
     std::vector<IpAddress> led_;
+    router::TellOrders orders_;
 
     // What is said on this connection.
     std::uint64_t last_sent_ = 0;
@@ -95,6 +100,7 @@ class FlowReplica {
 
     // What is heard on it.
     bool greeted_ = false;
+    bool hears_orders_ = false;
     bool in_snapshot_ = false;
     std::uint64_t last_heard_ = 0;
     std::uint64_t last_acknowledged_ = 0;

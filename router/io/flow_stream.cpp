@@ -36,6 +36,7 @@ class FlowStreams::Impl : public std::enable_shared_from_this<FlowStreams::Impl>
     Impl(asio::any_io_executor executor, FlowStreamConfig config, Events events)
         : executor_(std::move(executor)),
           self_(config.self),
+          silence_(config.silence),
           own_(std::move(config.own)),
           keys_(config.self, std::move(config.keys)),
           events_(std::move(events)) {
@@ -65,6 +66,7 @@ class FlowStreams::Impl : public std::enable_shared_from_this<FlowStreams::Impl>
 
     asio::any_io_executor executor_;
     std::string self_;
+    Duration silence_;
     std::vector<Endpoint> own_;
     FlowKeys keys_;
     Events events_;
@@ -323,7 +325,7 @@ void FlowStreams::Impl::agreed(std::size_t number, FlowShake::Agreed agreed) {
     };
     peer.reason.clear();
     peer.link = std::make_shared<FlowLink>(std::move(agreed.socket), std::move(agreed.cipher),
-                                           std::move(events));
+                                           silence_, std::move(events));
     peer.link->start();
     events_.up(number);
 }

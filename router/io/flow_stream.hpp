@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/net/address.hpp"
 #include "base/result.hpp"
 #include "router/flow_wire.hpp"
 #include "router/io/flow_stream_link.hpp"
 #include "router/io/flow_sync.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -32,6 +34,7 @@ struct FlowStreamConfig {
     std::vector<Endpoint> own;
     std::vector<FlowPeer> peers;
     std::vector<FlowKey> keys;
+    Duration silence = std::chrono::seconds(3);  ///< a peer that says nothing for so long is gone
 };
 
 class FlowStreams {

@@ -16,17 +16,17 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto silence = std::chrono::seconds(3);
 constexpr auto look = std::chrono::milliseconds(500);
 constexpr std::size_t bytes_at_once = std::size_t{64} * 1024;
 constexpr std::size_t most_sealed = router::max_flow_message_bytes + flow_seal_bytes;
 
 }  // namespace
 
-FlowLink::FlowLink(asio::ip::tcp::socket socket, FlowCipher cipher, Events events)
+FlowLink::FlowLink(asio::ip::tcp::socket socket, FlowCipher cipher, Duration silence, Events events)
     : socket_(std::move(socket)),
       timer_(socket_.get_executor()),
       cipher_(std::move(cipher)),
+      silence_(silence),
       events_(std::move(events)) {}
 
 void FlowLink::start() {
@@ -136,8 +136,9 @@ void FlowLink::watch() {
     timer_.expires_after(look);
     timer_.async_wait([self = shared_from_this()](error_code error) {
         if (error || self->closed_) return;
-        if (BootClock::now() - self->heard_at_ > silence) {
-            return self->end("nothing was heard for 3 s");
+        if (BootClock::now() - self->heard_at_ > self->silence_) {
+            const auto seconds = std::chrono::round<std::chrono::seconds>(self->silence_);
+            return self->end("nothing was heard for " + std::to_string(seconds.count()) + " s");
         }
         self->watch();
     });

@@ -36,7 +36,9 @@ class FlowLink : public std::enable_shared_from_this<FlowLink> {
         std::function<void(const std::string& why, bool malformed)> ended;
     };
 
-    FlowLink(boost::asio::ip::tcp::socket socket, FlowCipher cipher, Events events);
+    /// Ends when nothing has been heard for `silence`.
+    FlowLink(boost::asio::ip::tcp::socket socket, FlowCipher cipher, Duration silence,
+             Events events);
 
     void start();
     void send(FlowBytes message);
@@ -57,6 +59,7 @@ class FlowLink : public std::enable_shared_from_this<FlowLink> {
     boost::asio::ip::tcp::socket socket_;
     boost::asio::steady_timer timer_;
     FlowCipher cipher_;
+    Duration silence_;
     Events events_;
     std::deque<FlowBytes> queue_;
     std::size_t queued_ = 0;

@@ -6,14 +6,15 @@
 #include "router/io/conntrack_events.hpp"
 #include "router/io/conntrack_table.hpp"
 #include "router/io/flow_replica.hpp"
+#include "router/io/flow_resets.hpp"
 #include "router/io/flow_rules.hpp"
 #include "router/io/flow_stream.hpp"
-#include "router/io/nft.hpp"
+#include "router/io/reset_ways.hpp"
 #include "router/io/tickle.hpp"
+#include "router/io/tickle_rounds.hpp"
 #include "router/ruleset.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <deque>
 #include <optional>
@@ -40,13 +41,13 @@ constexpr std::size_t flush_at = 2048;
 /// Replicas are told to the kernel again long before the time-outs that they were given.
 constexpr Duration refresh_after = 6h;
 constexpr Duration half_second = 500ms;
+/// As many of those that the kernel had no room for are told it again in half a second, some 50 ms
+/// of work in small parts.
+constexpr std::size_t most_retries = 4096;
 /// A peer that has not been connected for this long is worth a warning.
 constexpr Duration patience = 10s;
 /// And after this long its flows are of no use any more.
 constexpr Duration memory = 1h;
-/// When tickles go out after the announcement. A socket answers one in 500 ms; the later ones are
-/// for clients that had not learned the new way yet. Then whoever has not answered is gone.
-constexpr std::array<Duration, 6> rounds = {0ms, 600ms, 1800ms, 5s, 15s, 16s};
 
 std::uint64_t random_number() {
     std::uint64_t number = 0;
@@ -78,15 +79,14 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     Result<> start();
     void stop();
     void lead(std::size_t group, bool leads);
+    void tell_orders(const std::vector<router::BackendOrder>& orders, bool standing);
+    void judge(std::vector<router::Standing> standings) { resets_.judge(std::move(standings)); }
     [[nodiscard]] FlowSyncStatus status() const;
+    [[nodiscard]] std::vector<FlowPeerStatus> peers() const;
+    [[nodiscard]] const FlowTable& table() const { return table_; }
 
   private:
     struct Group {
-        explicit Group(const asio::any_io_executor& executor) : timer(executor) {}
-
-        asio::steady_timer timer;
-        std::size_t round = rounds.size();  ///< the next one
-        BootTime begun{};
         /// All clients of others have been reset; with replicas: a dump has confirmed what lives.
         bool taken = false;
         bool dumping = false;  ///< a dump has begun since it is led
@@ -95,19 +95,15 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     [[nodiscard]] ConntrackEvents::Events kernel_events();
     [[nodiscard]] FlowStreams::Events stream_events();
     [[nodiscard]] FlowRules::Events rule_events();
-    void changed();
+    [[nodiscard]] TickleRounds::Events round_events();
+    [[nodiscard]] FlowResets::Events reset_events();
+    void changed(BootTime since);
     void flush();
     void tick();
     void look_at_peers(BootTime now);
-    void look_at_limits();
+    void look_at_limits(BootTime now);
     [[nodiscard]] bool heard(std::size_t peer, const router::FlowMessage& message);
-    void begin_rounds(std::size_t group);
-    void await_round(std::size_t group);
-    void do_round(std::size_t group);
-    void finish_rounds(std::size_t group);
-    void reset_late(const std::vector<FlowId>& flows);
     void tickle(std::vector<FlowId> flows, bool far);
-    void admit_resets(std::vector<std::string> texts, std::vector<FlowId> flows, bool far);
     void begin_lead(std::size_t group);
     void end_lead(std::size_t group);
     void confirm();
@@ -123,11 +119,14 @@ class FlowSync::Impl : public std::enable_shared_from_this<FlowSync::Impl> {
     ConntrackEvents kernel_;
     FlowStreams streams_;
     Tickler tickler_;
+    TickleRounds rounds_;
     ConntrackTable conntrack_;
     FlowRules rules_;
-    Nft resets_;
+    ResetWays ways_;
+    FlowResets resets_;
+    FlowLimits limits_;
     std::deque<FlowReplica> replicas_;
-    std::deque<Group> groups_;
+    std::vector<Group> groups_;
     asio::steady_timer flush_timer_;
     asio::steady_timer tick_timer_;
     std::optional<BootTime> changed_at_;
@@ -149,8 +148,14 @@ FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig confi
       kernel_(executor, all_vips(config_), kernel_events()),
       streams_(executor, {config_.self, config_.own, config_.peers, config_.keys}, stream_events()),
       tickler_(executor),
+      rounds_(executor, table_, config_.groups.size(), round_events()),
       rules_(executor, router::render_tracking(all_vips(config_)), rule_events()),
-      resets_(executor),
+      ways_(executor),
+      resets_(executor, table_, config_.groups, conntrack_, ways_, tickler_, reset_events()),
+      limits_([this](const std::string& key, const std::string& what, const std::string& remedy) {
+          trouble(key, what, remedy);
+      }),
+      groups_(config_.groups.size()),
       flush_timer_(executor),
       tick_timer_(executor) {
     for (FlowKey& key : config_.keys) sodium_memzero(key.bytes.data(), key.bytes.size());
@@ -158,9 +163,6 @@ FlowSync::Impl::Impl(const asio::any_io_executor& executor, FlowSyncConfig confi
     const std::uint64_t boot = random_number();
     for (std::size_t peer = 0; peer < config_.peers.size(); ++peer) {
         replicas_.emplace_back(table_, streams_, peer + 1, peer, boot, config_.replicas);
-    }
-    for (std::size_t group = 0; group < config_.groups.size(); ++group) {
-        groups_.emplace_back(executor);
     }
 }
 
@@ -182,12 +184,13 @@ Result<> FlowSync::Impl::start() {
 void FlowSync::Impl::stop() {
     stopped_ = true;
     rules_.stop();
+    rounds_.stop();
+    resets_.stop();
     tickler_.stop();
     kernel_.stop();
     streams_.stop();
     flush_timer_.cancel();
     tick_timer_.cancel();
-    for (Group& group : groups_) group.timer.cancel();
 }
 
 void FlowSync::Impl::trouble(const std::string& key, const std::string& what,
@@ -203,11 +206,12 @@ ConntrackEvents::Events FlowSync::Impl::kernel_events() {
     ConntrackEvents::Events events;
     events.heard = [this](const router::Flow& flow, router::Heard how) {
         table_.local(flow, how);
-        changed();
+        resets_.look(flow);
+        changed(kernel_.since());
     };
     events.gone = [this](const FlowId& id) {
         table_.local_gone(id);
-        changed();
+        changed(kernel_.since());
     };
     events.begin_dump = [this] {
         table_.begin_dump();
@@ -217,7 +221,7 @@ ConntrackEvents::Events FlowSync::Impl::kernel_events() {
     };
     events.end_dump = [this] {
         table_.end_dump();
-        changed();
+        changed(BootClock::now());
         confirm();
         pump_later();
     };
@@ -245,11 +249,11 @@ FlowRules::Events FlowSync::Impl::rule_events() {
 }
 
 /// Changes are told together: soon, or when there are many.
-void FlowSync::Impl::changed() {
+void FlowSync::Impl::changed(BootTime since) {
     if (table_.pending() == 0) return;
     if (table_.pending() >= flush_at) return flush();
     if (changed_at_) return;
-    changed_at_ = BootClock::now();
+    changed_at_ = since;
     flush_timer_.expires_after(flush_after);
     flush_timer_.async_wait([self = shared_from_this()](error_code error) {
         if (!error && !self->stopped_) self->flush();
@@ -291,8 +295,12 @@ FlowStreams::Events FlowSync::Impl::stream_events() {
 bool FlowSync::Impl::heard(std::size_t peer, const router::FlowMessage& message) {
     std::vector<FlowId> reset;
     const bool fits = replicas_[peer].heard(message, reset, BootClock::now());
-    if (!reset.empty()) reset_late(reset);
-    changed();
+    if (!reset.empty()) rounds_.late(reset);
+    changed(BootClock::now());
+    const auto* told = std::get_if<router::TellOrders>(&message);
+    if (told != nullptr && fits && events_.orders) {
+        events_.orders(config_.peers[peer].name, told->orders, told->standing);
+    }
     if (!config_.replicas) return fits;
     // A leader has named all that it has: what else this kernel has for its addresses is to go.
     if (std::holds_alternative<router::TakenOver>(message)) confirm_ = true;
@@ -305,7 +313,7 @@ void FlowSync::Impl::tick() {
     const BootTime now = BootClock::now();
     for (FlowReplica& replica : replicas_) replica.tick(now);
     look_at_peers(now);
-    look_at_limits();
+    look_at_limits(now);
     if (config_.replicas && now - refreshed_ >= refresh_after) {
         refreshed_ = now;
         table_.refresh_replicas();
@@ -338,7 +346,12 @@ void FlowSync::Impl::look_at_peers(BootTime now) {
     }
 }
 
-void FlowSync::Impl::look_at_limits() {
+void FlowSync::Impl::look_at_limits(BootTime now) {
+    limits_.look(now, conntrack_usage(), conntrack_.counts().full, table_);
+    if (table_.waiting() > 0 && limits_.room() > 0) {
+        table_.retry_refused(std::min<std::size_t>(most_retries, limits_.room()));
+        pump_later();
+    }
     const std::uint64_t refused = table_.refused();
     if (refused != refused_before_) {
         trouble("flows-limit",
@@ -354,7 +367,8 @@ void FlowSync::Impl::look_at_limits() {
                     " (" + tickler_.reason() + ")");
     }
     unsent_before_ = unsent;
-    const std::uint64_t denied = conntrack_.counts().refused;
+    // A full table is the limits' to tell.
+    const std::uint64_t denied = conntrack_.counts().refused - conntrack_.counts().full;
     if (denied != kernel_refused_before_) {
         trouble("flows-kernel",
                 "flows of other nodes that this host could not go on with: " + conntrack_.reason(),
@@ -371,92 +385,61 @@ void FlowSync::Impl::lead(std::size_t group, bool leads) {
     if (stopped_ || group >= groups_.size()) return;
     const bool turns = table_.leads(group) != leads;
     if (config_.replicas && turns) leads ? begin_lead(group) : end_lead(group);
+    const BootTime begun = BootClock::now();
     table_.lead(group, leads);
-    if (leads) return begin_rounds(group);
-    groups_[group].timer.cancel();
-    groups_[group].round = rounds.size();
+    if (config_.replicas && turns && leads) {
+        using std::chrono::microseconds;
+        const auto took = std::chrono::round<microseconds>(BootClock::now() - begun);
+        events_.log(std::to_string(table_.count(FlowTable::self)) +
+                    " flows are this node's own now, after " + std::to_string(took.count()) +
+                    " us");
+    }
+    if (turns) resets_.lead(group, leads);
+    if (leads) return rounds_.begin(group);
+    rounds_.end(group);
     groups_[group].taken = false;
 }
 
-void FlowSync::Impl::begin_rounds(std::size_t group) {
-    Group& of = groups_[group];
-    of.timer.cancel();
-    of.round = 0;
-    of.begun = BootClock::now();
-    if (!config_.replicas) of.taken = false;
-    do_round(group);
+TickleRounds::Events FlowSync::Impl::round_events() {
+    TickleRounds::Events events;
+    events.log = events_.log;
+    events.tickle = [this](std::vector<FlowId> flows, bool far) { tickle(std::move(flows), far); };
+    events.begun = [this](std::size_t group) {
+        if (!config_.replicas) groups_[group].taken = false;
+    };
+    // From now on no node needs to know the flows of the former leader.
+    events.over = [this](std::size_t group) {
+        flush();
+        if (config_.replicas) return;
+        groups_[group].taken = true;
+        const BootTime now = BootClock::now();
+        for (FlowReplica& replica : replicas_) replica.tell_taken(config_.groups[group], now);
+    };
+    return events;
 }
 
-void FlowSync::Impl::await_round(std::size_t group) {
-    Group& of = groups_[group];
-    of.timer.expires_after(
-        std::max<Duration>(of.begun + rounds.at(of.round) - BootClock::now(), Duration::zero()));
-    of.timer.async_wait([self = shared_from_this(), group](error_code error) {
-        const bool due = self->groups_[group].round < rounds.size();
-        if (!error && due && !self->stopped_) self->do_round(group);
-    });
-}
-
-void FlowSync::Impl::do_round(std::size_t group) {
-    const std::size_t round = groups_[group].round++;
-    if (round + 1 == rounds.size()) return finish_rounds(group);
-    const std::vector<FlowId> flows = table_.foreign(group);
-    if (!flows.empty()) {
-        if (round == 0) {
-            events_.log("clients of the former leader to be reset: " +
-                        std::to_string(flows.size()));
-        }
-        tickle(flows, round % 2 == 1);
-    }
-    await_round(group);
-}
-
-/// From now on no node needs to know the flows of the former leader.
-void FlowSync::Impl::finish_rounds(std::size_t group) {
-    table_.drop_foreign(group);
-    flush();
-    if (config_.replicas) return;
-    groups_[group].taken = true;
-    const BootTime now = BootClock::now();
-    for (FlowReplica& replica : replicas_) replica.tell_taken(config_.groups[group], now);
+FlowResets::Events FlowSync::Impl::reset_events() {
+    FlowResets::Events events;
+    events.log = events_.log;
+    events.dump = [this] { kernel_.resync(); };
+    events.reset = [this](std::size_t group, const std::string& text) {
+        if (events_.reset) events_.reset(group, text);
+    };
+    return events;
 }
 
 /// A client answers with what belongs to no flow, which the embedded router's rules drop unless it
 /// has been named.
 void FlowSync::Impl::tickle(std::vector<FlowId> flows, bool far) {
-    std::vector<std::string> texts;
-    if (config_.replicas) {
-        std::vector<router::Way> ways;
-        for (const FlowId& flow : flows) ways.push_back({flow.client, flow.vip});
-        texts = router::render_resets(ways);
-    }
-    admit_resets(std::move(texts), std::move(flows), far);
-}
-
-void FlowSync::Impl::admit_resets(std::vector<std::string> texts, std::vector<FlowId> flows,
-                                  bool far) {
-    if (texts.empty()) return tickler_.send(flows, far);
-    std::string text = std::move(texts.back());
-    texts.pop_back();
-    resets_.apply(std::move(text), [this, texts = std::move(texts), flows = std::move(flows),
-                                    far](const Result<>& result) mutable {
+    if (!config_.replicas) return tickler_.send(flows, far);
+    std::vector<router::Way> ways;
+    ways.reserve(flows.size());
+    for (const FlowId& flow : flows) ways.push_back({flow.client, flow.vip});
+    ways_.name(ways, [this, flows = std::move(flows), far](const Result<>& result) {
         if (stopped_) return;
         if (!result) events_.log("clients may not be reset: " + result.error().message());
-        admit_resets(std::move(texts), std::move(flows), far);
+        tickler_.send(flows, far);
     });
-}
-
-/// Told of after the takeover: by a former leader that is still there, say.
-void FlowSync::Impl::reset_late(const std::vector<FlowId>& flows) {
-    tickle(flows, false);
-    for (std::size_t group = 0; group < groups_.size(); ++group) {
-        Group& of = groups_[group];
-        if (!table_.leads(group) || of.round < rounds.size()) continue;
-        of.round = 1;
-        of.begun = BootClock::now();
-        if (!config_.replicas) of.taken = false;
-        await_round(group);
-    }
 }
 
 // Replicas ----------------------------------------------------------------------------------------
@@ -509,26 +492,42 @@ void FlowSync::Impl::pump_later() {
 /// Tells the kernel some of what it is to know; the rest after whatever else waits.
 void FlowSync::Impl::pump() {
     const auto work = table_.take_kernel_work(ConntrackTable::most);
-    for (const FlowId& id : conntrack_.apply(work)) table_.not_installed(id);
+    const std::uint64_t full = conntrack_.counts().full;
+    const auto refused = conntrack_.apply(work);
+    const bool again = conntrack_.counts().full != full;
+    for (const FlowId& id : refused) table_.not_installed(id, again);
     if (table_.kernel_work() > 0) return pump_later();
+    resets_.settled();
     for (FlowReplica& replica : replicas_) replica.acknowledge();
     if (std::exchange(confirm_, false)) kernel_.resync();
 }
 
-FlowSyncStatus FlowSync::Impl::status() const {
+void FlowSync::Impl::tell_orders(const std::vector<router::BackendOrder>& orders, bool standing) {
+    for (FlowReplica& replica : replicas_) replica.tell_orders(orders, standing);
+}
+
+std::vector<FlowPeerStatus> FlowSync::Impl::peers() const {
     const BootTime now = BootClock::now();
-    FlowSyncStatus status;
-    status.own = table_.count(FlowTable::self);
+    std::vector<FlowPeerStatus> streams;
     for (std::size_t peer = 0; peer < replicas_.size(); ++peer) {
-        FlowPeerStatus& stream = status.streams.emplace_back();
+        FlowPeerStatus& stream = streams.emplace_back();
         stream.name = config_.peers[peer].name;
         replicas_[peer].fill(stream, now);
         if (stopped_) stream.state = "off";
-        status.peers += stream.flows;
     }
+    return streams;
+}
+
+FlowSyncStatus FlowSync::Impl::status() const {
+    FlowSyncStatus status;
+    status.own = table_.count(FlowTable::self);
+    status.streams = peers();
+    for (const FlowPeerStatus& stream : status.streams) status.peers += stream.flows;
     status.drops = streams_.drops();
     status.replicas = table_.installed();
     status.refused = table_.refused() + conntrack_.counts().refused;
+    status.waiting = table_.waiting();
+    status.kernel = limits_.usage();
     status.missed = kernel_.missed();
     status.tickles = tickler_.sent();
     status.unsent = tickler_.unsent();
@@ -553,8 +552,24 @@ void FlowSync::lead(std::size_t group, bool leads) {
     impl_->lead(group, leads);
 }
 
+void FlowSync::judge(std::vector<router::Standing> standings) {
+    impl_->judge(std::move(standings));
+}
+
+void FlowSync::tell_orders(const std::vector<router::BackendOrder>& orders, bool standing) {
+    impl_->tell_orders(orders, standing);
+}
+
 FlowSyncStatus FlowSync::status() const {
     return impl_->status();
+}
+
+std::vector<FlowPeerStatus> FlowSync::peers() const {
+    return impl_->peers();
+}
+
+std::map<Endpoint, std::size_t> FlowSync::by_backend() const {
+    return impl_->table().by_backend();
 }
 
 void FlowSync::stop() {

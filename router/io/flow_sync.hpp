@@ -3,11 +3,15 @@
 
 #include "base/net/address.hpp"
 #include "base/result.hpp"
+#include "router/backend_orders.hpp"
+#include "router/io/flow_limits.hpp"
+#include "router/standing.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,6 +67,9 @@ struct FlowSyncConfig {
     bool replicas = false;   ///< peers' flows are to live in this host's kernel
 };
 
+/// Whether a peer can be told of drained backends: an older version cannot.
+enum class OrdersHeard : std::uint8_t { not_known, no, yes };
+
 struct FlowPeerStatus {
     std::string name;
     /// "connecting", "waiting" (the peer is the one who connects), "syncing", "synced", "off".
@@ -74,6 +81,8 @@ struct FlowPeerStatus {
     std::uint64_t sent = 0;   ///< messages
     std::uint64_t received = 0;
     std::uint64_t resyncs = 0;  ///< full ones after the first: new connections, full queues
+    bool connected = false;     ///< and greeted
+    OrdersHeard orders = OrdersHeard::not_known;  ///< while it is connected
 };
 
 /// Connections and messages that were refused, by reason.
@@ -92,6 +101,8 @@ struct FlowSyncStatus {
     std::vector<FlowPeerStatus> streams;
     FlowDrops drops;
     std::uint64_t refused = 0;   ///< flows beyond the limit, and those that the kernel did not take
+    std::uint64_t waiting = 0;   ///< of others', until this host's kernel has room for them
+    ConntrackUsage kernel;       ///< its table, half a second ago at most
     std::uint64_t missed = 0;    ///< times that the kernel had more events than could be read
     std::uint64_t tickles = 0;   ///< sent, since the start
     std::uint64_t unsent = 0;    ///< that the kernel refused to send
@@ -106,6 +117,12 @@ class FlowSync {
                            const std::string& remedy)>
             trouble;
         std::function<void(const std::string& text)> log;
+        /// What a peer knows of drained backends; `standing`: its rules are made by it.
+        std::function<void(const std::string& peer, const std::vector<router::BackendOrder>& orders,
+                           bool standing)>
+            orders{};
+        /// Flows were reset because of their backend: one line for people.
+        std::function<void(std::size_t group, const std::string& text)> reset{};
     };
 
     FlowSync(boost::asio::any_io_executor executor, FlowSyncConfig config, Events events);
@@ -121,7 +138,16 @@ class FlowSync {
     /// it leads no more. To say the same again is harmless. With replicas: true as soon as it
     /// leads, and again once it has announced.
     void lead(std::size_t group, bool leads);
+    /// What this node knows of drained backends, for all peers: now, and whenever one connects.
+    void tell_orders(const std::vector<router::BackendOrder>& orders, bool standing);
+    /// With replicas: which flows may go on; those that must not are reset (flow_resets.hpp). To
+    /// be said once rules stand that lead nobody new there; to say the same again is harmless.
+    void judge(std::vector<router::Standing> standings);
     [[nodiscard]] FlowSyncStatus status() const;
+    /// The streams of status() alone, which looks at every flow.
+    [[nodiscard]] std::vector<FlowPeerStatus> peers() const;
+    /// How many flows go through each backend, here or on the peers. Looks at every flow.
+    [[nodiscard]] std::map<Endpoint, std::size_t> by_backend() const;
     /// Ends all streams. The table stays for whoever removes it (Nft::remove).
     void stop();
 

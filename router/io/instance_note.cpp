@@ -117,8 +117,9 @@ std::optional<InstanceNote> parse_note(const std::string& text) {
             continue;
         }
         if (line == "end") {
-            const bool whole = rest.empty() && !note.boot.empty() && !note.id.marker.empty();
-            return whole ? std::optional(note) : std::nullopt;
+            const bool whole = !note.boot.empty() && !note.id.marker.empty();
+            // Numbers, escapes and orders that we do not write are another's.
+            return whole && render_note(note) == text ? std::optional(note) : std::nullopt;
         }
         const std::size_t equals = line.find('=');
         if (equals == std::string_view::npos) return std::nullopt;

@@ -163,16 +163,22 @@ class Nft::Impl : public std::enable_shared_from_this<Nft::Impl> {
             child_.reset();
             return finish(fail("watch nft: " + error.message()));
         }
-        ended_.async_wait(asio::posix::stream_descriptor::wait_read,
-                          [self = shared_from_this()](boost::system::error_code failed) {
-                              if (!failed && !self->stopped_) self->reap();
-                          });
+        await_end();
         timer_.expires_after(options_.timeout);
         timer_.async_wait([self = shared_from_this()](boost::system::error_code failed) {
             if (failed || self->stopped_ || !self->child_) return;
             self->killed_ = true;
             self->child_->kill();
         });
+    }
+
+    void await_end() {
+        ended_.async_wait(asio::posix::stream_descriptor::wait_read,
+                          [self = shared_from_this()](boost::system::error_code failed) {
+                              if (failed || self->stopped_) return;
+                              if (process::has_ended(self->child_->pidfd())) return self->reap();
+                              self->await_end();
+                          });
     }
 
     void reap() {

@@ -104,6 +104,7 @@ class ProcessInstance : public std::enable_shared_from_this<ProcessInstance> {
     [[nodiscard]] Result<process::Spawned> spawn(int output) const;
     /// Takes the descriptor when it succeeds.
     Result<> watch(UniqueFd&& pidfd);
+    void await_end();
     void exited();
     void look();
     void feed(const router::Input& input) {
@@ -206,11 +207,17 @@ Result<> ProcessInstance::watch(UniqueFd&& pidfd) {
     ended_.assign(pidfd.get(), error);
     if (error) return fail("watch the process of " + config_.name + ": " + error.message());
     (void)pidfd.release();
+    await_end();
+    return {};
+}
+
+void ProcessInstance::await_end() {
     ended_.async_wait(Descriptor::wait_read,
                       [self = shared_from_this()](boost::system::error_code failed) {
-                          if (!failed && self->events_.input) self->exited();
+                          if (failed || !self->events_.input) return;
+                          const bool over = process::has_ended(self->ended_.native_handle());
+                          over ? self->exited() : self->await_end();
                       });
-    return {};
 }
 
 void ProcessInstance::exited() {

@@ -82,14 +82,20 @@ class Command : public std::enable_shared_from_this<Command> {
   private:
     void watch() {
         wait_output();
-        ended_.async_wait(Descriptor::wait_read, [self = shared_from_this()](ErrorCode failed) {
-            if (!failed) self->reaped();
-        });
+        await_end();
         timer_.expires_after(timeout_);
         timer_.async_wait([self = shared_from_this()](ErrorCode failed) {
             if (failed || !self->done_) return;
             self->killed_ = true;
             ::kill(-self->pid_, SIGKILL);
+        });
+    }
+
+    void await_end() {
+        ended_.async_wait(Descriptor::wait_read, [self = shared_from_this()](ErrorCode failed) {
+            if (failed) return;
+            if (process::has_ended(self->ended_.native_handle())) return self->reaped();
+            self->await_end();
         });
     }
 

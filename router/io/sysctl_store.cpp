@@ -2,6 +2,7 @@
 #include "router/io/sysctl_store.hpp"
 
 #include "base/unique_fd.hpp"
+#include "router/io/durable_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -43,21 +44,6 @@ std::string trimmed(std::string text) {
 /// Names this boot; empty where that cannot be told, which then counts as one boot for ever.
 std::string boot_id() {
     return trimmed(read_file("/proc/sys/kernel/random/boot_id", 64).value_or(""));
-}
-
-Result<> write_durably(const std::string& path, const std::string& text) {
-    const std::string fresh = path + ".new";
-    UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!fd) return fail_errno("create " + fresh, errno);
-    const ssize_t n = ::write(fd.get(), text.data(), text.size());
-    if (n != static_cast<ssize_t>(text.size())) return fail_errno("write " + fresh, errno);
-    if (::fsync(fd.get()) != 0) return fail_errno("fsync " + fresh, errno);
-    if (::rename(fresh.c_str(), path.c_str()) != 0) return fail_errno("rename " + fresh, errno);
-    const auto slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    fd.reset(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || ::fsync(fd.get()) != 0) return fail_errno("fsync " + folder, errno);
-    return {};
 }
 
 }  // namespace

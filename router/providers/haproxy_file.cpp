@@ -97,7 +97,7 @@ class Reader {
     void take(const std::vector<Word>& words) {
         if (words.empty()) return;
         const std::string& first = words.front().text;
-        if (first.front() == '.') return condition(first);
+        if (first.starts_with('.')) return condition(first);
         if (std::find(section_names.begin(), section_names.end(), first) != section_names.end()) {
             close();
             if (depth_ == 0) open(words);

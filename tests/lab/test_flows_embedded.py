@@ -146,6 +146,14 @@ class WithMariaDb(EmbeddedTest):
         self.same_flows(50)
         self.check_commits(again, 50)
 
+    def test_a_killed_agent_whose_tables_go(self):
+        def fault(name):
+            self.agent(name).kill()
+            host = self.lab.hosts[name]
+            host.run("nft", "flush", "ruleset")
+            host.run("conntrack", "-F", check=False)
+        self.check(fault)
+
     def test_a_leader_that_is_restarted_in_place_and_then_cut_off(self):
         leader, other = self.start()
         transactions = self.open()

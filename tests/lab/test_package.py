@@ -7,23 +7,44 @@ HAMR_PACKAGE=FILE.deb tests that package; else one is packed from HAMR_BIN_DIR's
 
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from hamrlab import LabTest, MariaDb, Probe, answerers, footprint, main, program, run
+from hamrlab import (LabError, LabTest, MariaDb, Probe, answerers, footprint, let_pass, main,
+                     program, run)
 from hamrlab.cache import Unavailable
 from hamrlab.core import ROOT
 from hamrlab.machine import Machine, MachineCluster
 from hamrlab.mariadb import APPLICATION
+from hamrlab.transactions import Transactions
 
 _made = tempfile.TemporaryDirectory(prefix="hamr-package-")
 
 
+def version(release="1"):
+    """What the programs of a release say that they are."""
+    own = run(["dpkg-deb", "-f", package(), "Version"]).stdout.strip().rsplit("-", 1)[0]
+    if release != "2":
+        return own
+    return own[:-1] + ("8" if own.endswith("9") else "9")
+
+
+def _edit(program_file, old, new):
+    """Another text of the same length; symbols' versions are left alone."""
+    content = program_file.read_bytes()
+    edited = re.sub(rb"(?<!_)" + re.escape(old) + rb"\0", new + rb"\0", content)
+    if edited == content or len(edited) != len(content):
+        raise LabError(f"{program_file.name} has no {old}")
+    program_file.write_bytes(edited)
+
+
 def package(release="1"):
-    """The .deb under test; another `release` is the same with a higher version."""
+    """The .deb under test. Another `release` is the same with another version: an earlier one,
+    "0", whose agent does not know how to restart in place; a later one, "2"."""
     path = pathlib.Path(_made.name, f"hamr-{release}.deb")
     if path.exists():
         return path
@@ -35,12 +56,17 @@ def package(release="1"):
                         timeout=120).stdout.splitlines()[-1]
         shutil.copy(given, path)
         return path
-    tree = pathlib.Path(_made.name, "tree")
+    tree = pathlib.Path(tempfile.mkdtemp(dir=_made.name), "tree")
     run(["dpkg-deb", "-R", package(), tree])
     control = tree / "DEBIAN/control"
     lines = control.read_text(encoding="utf-8").splitlines()
     lines = [f"{l.rsplit('-', 1)[0]}-{release}" if l.startswith("Version: ") else l for l in lines]
     control.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if release == "0":
+        _edit(tree / "usr/sbin/hamrd", b"/v1/restart", b"/v1/rest4rt")
+    else:
+        for place in ("usr/sbin/hamrd", "usr/bin/hamr"):
+            _edit(tree / place, version().encode(), version(release).encode())
     run(["dpkg-deb", "-b", tree, path])
     shutil.rmtree(tree)
     return path
@@ -80,7 +106,8 @@ class Contents(unittest.TestCase):
         offered = run(["bash", "-c", f". {ROOT / 'deploy/completion/hamr'}; COMP_CWORD=1;"
                        " COMP_WORDS=(hamr ''); _hamr; echo ${COMPREPLY[@]}"]).stdout.split()
         told = run([program("hamr"), "--help"]).stdout.split("Commands:")[1].split("Options:")[0]
-        known = [line.split()[0] for line in told.splitlines() if line.strip()]
+        # One line each; where the words are long, what they mean stands in the next.
+        known = {line.split()[0] for line in told.splitlines() if re.match(r"  \S", line)}
         self.assertEqual(sorted(known), sorted(w for w in offered if not w.startswith("-")))
 
     def test_its_example_is_a_good_configuration(self):
@@ -93,6 +120,7 @@ class MachineTest(LabTest):
     router = None
     extra = None
     files = {}
+    timing = {"interval": "20ms", "misses": 5}
 
     def setUp(self):
         super().setUp()
@@ -102,9 +130,9 @@ class MachineTest(LabTest):
             self.skipTest(str(why))
         self.witness, self.client = self.lab.host("witness1", 13), self.lab.host("client", 50)
         self.db = MariaDb(self.lab.host("db1", 21)).start()
-        self.cluster = MachineCluster(self.lab, self.machines, [self.witness], interval="20ms",
-                                      misses=5, backends=[self.db], router=self.router,
-                                      extra=self.extra)
+        self.cluster = MachineCluster(self.lab, self.machines, [self.witness],
+                                      backends=[self.db], router=self.router, extra=self.extra,
+                                      **self.timing)
         for machine in self.machines:
             machine.boot()
             for path, text in self.files.items():
@@ -289,13 +317,6 @@ class Installed(MachineTest):
 
     def test_upgrade_removal_and_purge(self):
         leader, other = self.start()
-        pids = {m.name: m.agent.pid for m in self.machines}
-        leader.install(package("2"))
-        self.assertNotEqual(pids[leader.name], leader.agent.pid)
-        self.settled(other.name)
-        reason = [e["reason"] for e in other.agent.history()
-                  if e["node"] == other.name and e["to"] == "leader"][-1]
-        self.assertIn("handover", reason)
         # Stopped by the administrator, so the upgrade does not start it.
         leader.inside("systemctl", "stop", "hamrd")
         leader.install(package("2"))
@@ -316,6 +337,127 @@ class Installed(MachineTest):
         self.assertEqual("", other.inside("sh", "-c", "ls -d /run/hamr 2>/dev/null; true").stdout)
         # The administrator's own files are nobody else's to remove.
         self.assertTrue((other.root / "etc/hamr/hamr.key").exists())
+        self.assert_serves()
+
+
+class Upgraded(MachineTest):
+    """With a lease that a restart fits into, also on a busy machine."""
+
+    timing = {"interval": "200ms", "misses": 5}
+
+    def state(self, machine):
+        """What an upgrade must not change, and that nothing has been stopped or started."""
+        group = machine.agent.status()["groups"]["default"]
+        return {"term": group["term"], "leader": group["leader"], "pid": machine.agent.pid,
+                **{name: machine.agent.show(name)
+                   for name in ("ActiveState", "SubState", "NRestarts", "ActiveEnterTimestamp")}}
+
+    def versions(self, machine):
+        """The releases of the installed `hamr` and of the running agent."""
+        release = {version(r): r for r in ("1", "2")}
+        said = machine.inside("hamr", "version").stdout.splitlines()
+        self.assertTrue(said[1].endswith("(running)"))
+        return tuple(release[line.split()[1]] for line in said)
+
+    def transactions(self, count=50):
+        return Transactions(self.client, f"{self.cluster.vip}:6446", count)
+
+    def check_commits(self, transactions, count=50):
+        result = transactions.commit()
+        self.assertEqual(([], count), (result["errors"], result["committed"]))
+
+    def test_nothing_moves_and_connections_live(self):
+        leader, other = self.start()
+        self.assert_serves()
+        transactions = self.transactions()
+        before = self.state(leader)
+        for machine in (other, leader):
+            own = self.state(machine)
+            done = machine.install(package("2"))
+            self.assertIn(f"hamrd: restarted: version {version('2')}", done.stdout)
+            self.assertEqual(("2", "2"), self.versions(machine))
+            self.assertEqual(own, self.state(machine))
+            self.assertEqual(before, self.state(leader))
+            asked = transactions.ask()
+            self.assertEqual(([], 50), (asked["errors"], asked["asked"]))
+            self.assertLess(asked["longest_ms"], 1000)
+        self.settled(leader.name)
+        for machine in (leader, other):
+            self.assertIn("lead", machine.agent.show("StatusText"))
+            self.assert_healthy(machine)
+            self.assertIn(f"restarted in place: version {version('2')}",
+                          " ".join(e["reason"] for e in machine.agent.history()))
+        # What began before the upgrade outlives the leader that did it.
+        self.wait_for(lambda: other.agent.status()["flows"]["replicas"] >= 50, "the peer has them")
+        leader.power_cut()
+        self.wait_for(lambda: other.agent.state() == "leader", "the peer leads")
+        self.check_commits(transactions)
+
+    def test_an_agent_that_does_not_know_how_hands_over(self):
+        for machine in self.machines:
+            machine.install(package("0"))
+        leader, other = self.start()
+        transactions, pid = self.transactions(), leader.agent.pid
+        self.wait_for(lambda: other.agent.status()["flows"]["replicas"] == 50, "the peer has them")
+        done = leader.install(package("2"))
+        self.assertIn("hamrd: not restarted in place", done.stdout)
+        self.assertIn("restarted by systemd instead", done.stdout)
+        self.assertNotEqual(pid, leader.agent.pid)
+        leader.agent.wait_ready()
+        self.settled(other.name)
+        self.assertEqual(("2", "2"), self.versions(leader))
+        reason = [e["reason"] for e in other.agent.history()
+                  if e["node"] == other.name and e["to"] == "leader"][-1]
+        self.assertIn("handover", reason)
+        self.assertEqual("0", leader.agent.show("NRestarts"))
+        self.check_commits(transactions)
+
+    def test_an_agent_that_could_not_start_again_goes_on(self):
+        leader, other = self.start()
+        before = self.state(leader)
+        # What `hamr check` does not look at.
+        leader.inside("mv", "/etc/hamr/hamr.key", "/etc/hamr/away.key")
+        done = leader.install(package("2"))
+        self.assertIn("the old program goes on", done.stdout)
+        self.assertIn("/etc/hamr/hamr.key", done.stdout)
+        self.assertEqual("install ok installed", leader.inside(
+            "dpkg-query", "-W", "-f", "${Status}", "hamr").stdout)
+        self.assertEqual(("2", "1"), self.versions(leader))
+        self.assertEqual(before, self.state(leader))
+        # Whoever forbids restarts is listened to.
+        leader.inside("mv", "/etc/hamr/away.key", "/etc/hamr/hamr.key")
+        leader.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
+        self.assertIn("policy-rc.d forbids it", leader.install(package("2")).stdout)
+        self.assertEqual(before, self.state(leader))
+        leader.inside("rm", "/usr/sbin/policy-rc.d")
+        leader.inside("hamr", "restart")
+        self.assertEqual(("2", "2"), self.versions(leader))
+        self.assertEqual(before, self.state(leader))
+        self.assert_serves()
+        self.settled(leader.name)
+
+    def test_a_short_watchdog_and_many_restarts(self):
+        for machine in self.machines:
+            machine.put("/etc/systemd/system/hamrd.service.d/watchdog.conf",
+                        "[Service]\nWatchdogSec=1s\n")
+            machine.inside("systemctl", "daemon-reload")
+        leader, other = self.start()
+        before = {m.name: self.state(m) for m in self.machines}
+        for _ in range(4):
+            for machine in (other, leader):
+                machine.inside("hamr", "restart")
+                self.assertEqual(before[machine.name], self.state(machine))
+        # As long as it takes the watchdog to miss somebody.
+        let_pass(2500)
+        for machine in self.machines:
+            self.assertEqual(before[machine.name], self.state(machine))
+            self.assertIn("lead", machine.agent.show("StatusText"))
+            self.assertNotIn("watchdog", machine.journal().lower())
+        # And it still watches.
+        leader.agent.signal("STOP")
+        self.wait_restarted(leader, before[leader.name]["pid"])
+        self.assertIn("watchdog", leader.journal().lower())
+        self.settled(other.name)
         self.assert_serves()
 
 
@@ -370,6 +512,10 @@ class WithHaproxy(MachineTest):
         leader.inside("systemctl", "reload", "hamrd")
         self.assert_serves()
         self.assertEqual(before, self.routers(leader)[0])
+        routers = self.routers(other)
+        other.inside("hamr", "restart")
+        self.assertEqual(routers, self.routers(other))
+        self.wait_for(lambda: self.state(other) == "running", "it goes on with its router")
         leader.inside("systemctl", "stop", "hamrd")
         self.assertEqual([], self.routers(leader))
         self.wait_for(lambda: other.agent.state() == "leader", "the peer leads")

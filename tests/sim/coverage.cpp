@@ -17,6 +17,11 @@ void Counts::add(const Counts& other) {
     restarts += other.restarts;
     upgrades += other.upgrades;
     announcements_again += other.announcements_again;
+    reloads += other.reloads;
+    machines += other.machines;
+    established += other.established;
+    on_wire += other.on_wire;
+    for (std::size_t i = 0; i < notices.size(); ++i) notices[i] += other.notices[i];
     failovers_accepted += other.failovers_accepted;
     failovers_refused += other.failovers_refused;
     frames_sent += other.frames_sent;
@@ -45,7 +50,16 @@ std::string Counts::text() const {
         static_cast<unsigned long long>(verdicts[1]), static_cast<unsigned long long>(verdicts[2]),
         static_cast<unsigned long long>(verdicts[3]), static_cast<unsigned long long>(verdicts[4]),
         frame_share);
-    return buffer;
+    std::string text = buffer;
+    if (machines == 0) return text;
+    text += "; addresses: " + std::to_string(established) + " stood, " + std::to_string(on_wire) +
+            " announcements";
+    for (std::size_t i = 0; i < notices.size(); ++i) {
+        if (notices[i] == 0) continue;
+        text +=
+            ", " + std::to_string(notices[i]) + " " + vip::to_string(static_cast<vip::Notice>(i));
+    }
+    return text + "; " + std::to_string(reloads) + " changes of the configuration";
 }
 
 std::string Counts::missing() const {
@@ -66,9 +80,22 @@ std::string Counts::missing() const {
         {"dropped frames", verdicts[4]},
     };
     std::string text;
+    const auto miss = [&text](const std::string& what) {
+        text += (text.empty() ? "" : ", ") + what;
+    };
     for (const auto& [name, count] : wanted) {
         // Fewer than one in ten runs: not enough to rely on.
-        if (count * 10 < runs) text += (text.empty() ? "" : ", ") + std::string(name);
+        if (count * 10 < runs) miss(name);
+    }
+    if (machines == 0) return text;
+    if (reloads * 20 < runs) miss("changes of the configuration");
+    if (established < runs) miss("addresses that stood");
+    for (std::size_t i = 0; i < notices.size(); ++i) {
+        const auto notice = static_cast<vip::Notice>(i);
+        // No plan here is told to leave a deletion so, and no card changes its address.
+        const bool never =
+            notice == vip::Notice::left_deleted || notice == vip::Notice::mac_changed;
+        if (!never && notices[i] * 20 < runs) miss(vip::to_string(notice));
     }
     return text;
 }
@@ -125,6 +152,21 @@ void Coverage::received(const World& world, const Host& host, const Frame& frame
     fold(static_cast<std::uint64_t>(world.now().time_since_epoch().count()));
     fold(host.id.value);
     fold(frame.sequence.value * 4 + static_cast<std::uint64_t>(path));
+}
+
+void Coverage::on_wire(const World& world, const Host& host, std::size_t group) {
+    ++counts.on_wire;
+    fold(static_cast<std::uint64_t>(world.now().time_since_epoch().count()));
+    fold(host.id.value + group);
+}
+
+void Coverage::announced(const World&, const Host&, std::size_t) {
+    ++counts.established;
+}
+
+void Coverage::reported(const World&, const Host&, std::size_t group, const vip::Report& report) {
+    ++counts.notices[static_cast<std::size_t>(report.notice)];
+    fold(static_cast<std::uint64_t>(report.notice) * 16 + group);
 }
 
 void Coverage::note(const World&, const std::string& text) {

@@ -22,6 +22,11 @@ struct Counts {
     std::uint64_t restarts = 0;
     std::uint64_t upgrades = 0;
     std::uint64_t announcements_again = 0;
+    std::uint64_t reloads = 0;                ///< changes of the configuration, carried through
+    std::uint64_t machines = 0;               ///< runs with kernels and health machines
+    std::uint64_t established = 0;            ///< addresses stood and were announced
+    std::uint64_t on_wire = 0;                ///< announcements that the network has heard
+    std::array<std::uint64_t, 13> notices{};  ///< of address plans, by vip::Notice
     std::uint64_t failovers_accepted = 0;
     std::uint64_t failovers_refused = 0;
     std::uint64_t frames_sent = 0;
@@ -43,6 +48,10 @@ class Coverage : public Observer {
     void received(const World& world, const Host& host, const Frame& frame, int path,
                   election::Received result) override;
     void note(const World& world, const std::string& text) override;
+    void on_wire(const World& world, const Host& host, std::size_t group) override;
+    void announced(const World& world, const Host& host, std::size_t group) override;
+    void reported(const World& world, const Host& host, std::size_t group,
+                  const vip::Report& report) override;
 
     Counts counts;
     [[nodiscard]] std::uint64_t digest() const { return digest_; }

@@ -35,6 +35,7 @@ void Faults::begin() {
         world_.after(Duration{prng_.between(0, options_.health_every.count())},
                      [this, h] { check_health(h); });
     }
+    last();
     next();
     if (options_.faults.upgrade > 0) next_upgrade();
 }
@@ -44,6 +45,7 @@ void Faults::next() {
     if (world_.now() + gap >= end_) return;
     world_.after(gap, [this] {
         inject();
+        amid();
         next();
     });
 }
@@ -58,6 +60,9 @@ void Faults::inject() {
         {mix.resign, &Faults::resign},     {mix.rate, &Faults::rate},
         {mix.storm, &Faults::storm},       {mix.replay, &Faults::replay},
         {mix.sluggish, &Faults::sluggish}, {mix.amnesia, &Faults::amnesia},
+        {mix.refuse, &Faults::refuse},     {mix.flap, &Faults::flap},
+        {mix.meddle, &Faults::meddle},     {mix.overrun, &Faults::overrun},
+        {mix.mute, &Faults::mute},
     };
     int total = mix.crash + mix.power_cut;
     for (const auto& [weight, fault] : kinds) total += weight;
@@ -127,6 +132,19 @@ void Faults::one_way() {
         world_.note((cut ? "cut " : "heal ") + world_.host(from).name + " -> " +
                     world_.host(to).name);
         world_.network.cut(from, to, cut);
+    };
+    set(true);
+    later(some_time(), [set] { set(false); });
+}
+
+void Faults::mute() {
+    const std::size_t h = any_host();
+    const bool speaks = prng_.chance(1, 3);
+    const auto set = [this, h, speaks](bool cut) {
+        world_.note((cut ? (speaks ? "deafen " : "mute ") : "heal ") + world_.host(h).name);
+        for (std::size_t other = 0; other < world_.hosts().size(); ++other) {
+            world_.network.cut(speaks ? other : h, speaks ? h : other, cut);
+        }
     };
     set(true);
     later(some_time(), [set] { set(false); });
@@ -278,6 +296,59 @@ void Faults::amnesia() {
     }
 }
 
+void Faults::last() {
+    const std::size_t h = options_.lasting_host;
+    if (options_.lasting == Lasting::refusal) world_.refuse(h, 1000);
+    if (options_.lasting == Lasting::no_carrier) world_.link(h, true, false);
+}
+
+void Faults::refuse() {
+    const std::size_t h = any_host();
+    world_.refuse(h, prng_.chance(1, 2) ? 1000 : static_cast<int>(prng_.between(50, 900)));
+    later(some_time(), [this, h] {
+        world_.refuse(h, 0);
+        last();
+    });
+}
+
+void Faults::flap() {
+    const std::size_t h = any_host();
+    const Duration time = some_time();
+    const bool down = prng_.chance(1, 2);
+    world_.link(h, !down, down);
+    // Heartbeats may go the same way or another.
+    if (!options_.calm && prng_.chance(1, 2)) isolate_for(h, time);
+    later(time, [this, h] {
+        world_.link(h, true, true);
+        last();
+    });
+}
+
+void Faults::meddle() {
+    const std::size_t h = any_host();
+    const std::size_t group = prng_.below(world_.group_names().size());
+    if (world_.host(h).role() == election::NodeRole::witness) return;
+    // Mostly where it hurts.
+    const bool add = !world_.host(h).groups[group].leading && prng_.chance(1, 2);
+    const auto times = prng_.chance(1, 3) ? prng_.between(2, 12) : 1;
+    for (std::int64_t i = 0; i < times; ++i) {
+        later(options_.timing.interval * i,
+              [this, h, group, add] { world_.meddle(h, group, add); });
+    }
+}
+
+void Faults::overrun() {
+    world_.overrun(any_host(), Duration{prng_.between(0, options_.lease().count())});
+}
+
+void Faults::amid() {
+    if (options_.faults.amid == 0) return;
+    if (!prng_.chance(static_cast<std::uint64_t>(options_.faults.amid), 8)) return;
+    const Duration soon{prng_.between(
+        0, prng_.chance(1, 2) ? options_.timing.interval.count() : options_.lease().count())};
+    later(soon, [this] { failover(); });
+}
+
 void Faults::next_upgrade() {
     const Duration gap{upgrades_.between(0, 8 * options_.mean_gap.count())};
     if (world_.now() + gap / options_.faults.upgrade >= end_) return;
@@ -307,6 +378,7 @@ void Faults::check_health(std::size_t h) {
         world_.after(takes, [this, h, begun, life = host.life] {
             const Host& then = world_.host(h);
             if (then.life != life || !then.running()) return;
+            if (options_.machines.on) return world_.probe(h, begun);
             election::HealthReport report;
             report.demotion = then.demotion;
             report.begun_at = begun;
@@ -324,17 +396,25 @@ void Faults::heal() {
     world_.network.heal_all();
     world_.network.weather = fair_weather(options_);
     world_.set_latencies(options_.timing.interval / 20, Duration{0}, options_.timing.interval);
+    for (std::size_t h = 0; h < world_.hosts().size() && options_.machines.on; ++h) {
+        world_.refuse(h, 0);
+        world_.link(h, true, true);
+        if (!options_.wild_rates.empty()) world_.set_rate(h, options_.rates[h]);
+    }
+    last();
     bool can_lead = false;
     for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
         const Host& host = world_.host(h);
-        can_lead |= host.role() == election::NodeRole::router && !host.drained;
+        can_lead |= host.role() == election::NodeRole::router && !host.drained && host.member;
     }
     for (std::size_t h = 0; h < world_.hosts().size(); ++h) {
         world_.resume(h, prng_.chance(1, 2));
         if (world_.host(h).resigned) world_.crash(h);
         world_.start(h);  // or goes on, when it was just being upgraded
         if (options_.heal_health) world_.demote(h, 0, false);
-        if (!world_.host(h).drained || (can_lead && prng_.chance(1, 2))) continue;
+        // Who can lead may yet be taken out of the cluster.
+        const bool stays = can_lead && options_.lasting == Lasting::nothing && !options_.reloads;
+        if (!world_.host(h).drained || (stays && prng_.chance(1, 2))) continue;
         // One after the other: in none mode two that may lead all at once both do, for a moment.
         world_.after(options_.lease() * static_cast<int>(h), [this, h] { world_.drain(h, false); });
     }

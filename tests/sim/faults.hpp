@@ -51,9 +51,16 @@ class Faults {
     void replay();
     void sluggish();
     void amnesia();
+    void mute();
+    void refuse();
+    void flap();
+    void meddle();
+    void overrun();
+    void amid();
     void next_upgrade();
     void upgrade();
     void isolate_for(std::size_t h, Duration time);
+    void last();
 
     void check_health(std::size_t h);
     void start_later(std::size_t h, Duration after);

@@ -24,6 +24,8 @@ struct InvariantOptions {
     /// settle within `settle`. Zero in majority mode.
     Duration collision{};
     Duration settle{};
+    /// Nothing but S1 is asked (sabotage.hpp).
+    bool only_exclusive = false;
 };
 
 class Invariants : public Observer {

@@ -41,8 +41,10 @@ struct Arguments {
 constexpr const char* usage =
     "usage: sim [--seed N | --seeds A..B | --regressions FILE] [--quiet] [--trace] [--frames]\n"
     "           [--mode majority|none] [--nodes N] [--rates LOW,HIGH] [--twice]\n"
-    "           [--keep-going] [--safety-only] [--upgrades yes|no] [--relive EVENTS]\n"
-    "           [--need-coverage] [--expect CODE]\n";
+    "           [--keep-going] [--safety-only] [--upgrades yes|no] [--machines yes|no]\n"
+    "           [--broken late-lease|eager-voter|no-margin|any-echo|early-release|\n"
+    "                     forgotten-voters]\n"
+    "           [--relive EVENTS] [--need-coverage] [--expect CODE]\n";
 
 std::array<char, 256> last_words{};
 
@@ -100,6 +102,16 @@ bool set_value(Arguments& arguments, std::string_view option, const char* value)
     if (option == "--upgrades") {
         arguments.overrides.upgrades = std::string_view(value) != "no";
         return true;
+    }
+    if (option == "--machines") {
+        arguments.overrides.machines = std::string_view(value) != "no";
+        return true;
+    }
+    if (option == "--broken") {
+        const auto broken = sabotage(value);
+        arguments.overrides.broken = broken.value_or(Sabotage::nothing);
+        arguments.overrides.mode = election::Mode::majority;
+        return broken.has_value();
     }
     if (option == "--mode") {
         arguments.overrides.mode =
@@ -220,6 +232,9 @@ int run_all(const Arguments& arguments) {
         if (worst == 0) worst = code;
     }
     std::printf("%s\n", counts.text().c_str());
+    if (arguments.keep_going) {
+        std::printf("simulated %llu ms\n", static_cast<unsigned long long>(counts.simulated_ms));
+    }
     const std::string missing = counts.missing();
     if (arguments.need_coverage && !missing.empty()) {
         std::printf("FAILED: these runs have hardly met: %s\n", missing.c_str());
@@ -238,10 +253,12 @@ int run_regressions(const Arguments& common) {
     int lines = 0;
     for (std::string line; std::getline(in, line);) {
         std::istringstream words(line.substr(0, line.find('#')));
-        // Most are from before there were upgrades; a later one says "--upgrades yes".
-        std::vector<std::string> all{"sim", "--quiet", "--upgrades", "no", "--seed"};
+        // Most are from before there were upgrades and machines; a later one says
+        // "--upgrades yes --machines yes".
+        std::vector<std::string> all{"sim",        "--quiet", "--upgrades", "no",
+                                     "--machines", "no",      "--seed"};
         for (std::string word; words >> word;) all.push_back(word);
-        if (all.size() == 5) continue;
+        if (all.size() == 7) continue;
         std::vector<char*> argv;
         for (std::string& word : all) argv.push_back(word.data());
         const auto arguments = parse(static_cast<int>(argv.size()), argv.data());

@@ -3,6 +3,7 @@
 
 #include "tests/sim/world.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,10 @@ struct Overrides {
     bool safety_only = false;
     /// False: the runs are those from before there were upgrades.
     bool upgrades = true;
+    /// False: the runs are those from before hosts had kernels and health machines.
+    bool machines = true;
+    /// A fault that the protocol must not have: runs end with their faults, and only S1 is asked.
+    Sabotage broken = Sabotage::nothing;
     /// See WorldOptions.
     int relive = 0;
 };
@@ -46,9 +51,19 @@ struct FaultMix {
     int amnesia = 0;   ///< all restart at once; or all but a leader, which is cut off
     int sluggish = 0;  ///< alarms ring late everywhere
     int upgrade = 0;   ///< an agent goes on in a new program; drawn apart from the others
+    // With machines only.
+    int refuse = 0;   ///< a kernel refuses what it is asked for
+    int flap = 0;     ///< a link goes down or loses its carrier, perhaps with the heartbeats' way
+    int meddle = 0;   ///< somebody adds or deletes an address
+    int overrun = 0;  ///< events of a kernel are lost
+    int mute = 0;     ///< nobody hears a host, or it hears nobody
+    int amid = 0;     ///< of 8 faults so many have a failover on their heels
 
     [[nodiscard]] std::vector<std::pair<const char*, int>> list() const;
 };
+
+/// What is wrong with one host for good, also when all else is healed.
+enum class Lasting { nothing, refusal, no_carrier };
 
 struct RunOptions {
     std::uint64_t seed = 1;
@@ -75,8 +90,25 @@ struct RunOptions {
     bool safety_only = false;
     int relive = 0;           ///< see WorldOptions
     bool heal_health = true;  ///< all are fit again when faults end
+    MachineOptions machines;
+    Lasting lasting = Lasting::nothing;
+    std::size_t lasting_host = 0;
+    bool reloads = false;                          ///< members and timers change (reloads.hpp)
+    std::optional<std::size_t> spare;              ///< is no member at first
+    std::optional<election::Timing> other_timing;  ///< that timers change to, and back
+    std::vector<int> wild_rates;                   ///< clocks beyond rho, until all is healed
+    Sabotage broken = Sabotage::nothing;
 
-    [[nodiscard]] bool exclusive() const { return mode == election::Mode::majority || calm; }
+    /// S1 is promised.
+    [[nodiscard]] bool exclusive() const {
+        return wild_rates.empty() && (mode == election::Mode::majority || calm);
+    }
+    [[nodiscard]] bool witness(std::size_t h) const {
+        return static_cast<int>(h) >= nodes - witnesses;
+    }
+    [[nodiscard]] Duration slowest_lease() const {
+        return std::max(lease(), other_timing.value_or(timing).lease());
+    }
     [[nodiscard]] Duration lease() const { return timing.lease(); }
 };
 

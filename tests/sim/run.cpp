@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/sim/run.hpp"
 
+#include "tests/sim/address_rules.hpp"
 #include "tests/sim/faults.hpp"
 #include "tests/sim/invariants.hpp"
+#include "tests/sim/reloads.hpp"
 #include "tests/sim/trace.hpp"
 
 #include <algorithm>
-#include <memory>
+#include <map>
+#include <optional>
+#include <utility>
 
 namespace hamr::sim {
 
@@ -24,6 +28,8 @@ WorldOptions world_options(const RunOptions& run) {
     options.lead_latency_max = run.lead_latency;
     options.wire = run.wire;
     options.relive = run.relive;
+    options.machines = run.machines;
+    options.broken = run.broken;
     return options;
 }
 
@@ -32,14 +38,21 @@ InvariantOptions invariant_options(const RunOptions& run) {
     options.exclusive = run.exclusive();
     if (run.mode == election::Mode::none) {
         options.collision = std::max(run.weather.delay_max, fair_weather(run).delay_max);
-        options.settle = run.lease() * 3;
+        options.settle = run.slowest_lease() * 3;
     }
+    options.only_exclusive = run.broken != Sabotage::nothing;
     return options;
+}
+
+/// As its agent says; without a health machine, as was drawn.
+std::uint32_t demotion_of(const Host& host) {
+    return host.doctor ? host.doctor->demotion() : host.demotion;
 }
 
 std::string state_of(const World& world) {
     std::string text;
     for (const Host& host : world.hosts()) {
+        if (!host.running()) continue;
         const election::Status status = host.agent->status(host.clock.at(world.now()));
         for (std::size_t g = 0; g < status.groups.size(); ++g) {
             const election::GroupStatus& group = status.groups[g];
@@ -48,45 +61,84 @@ std::string state_of(const World& world) {
                     node_name(world, group.leader) + " term " + std::to_string(group.term.value) +
                     (group.announced ? " announced" : "") +
                     (world.gate_open(host, g) ? " gate open" : "") +
-                    (host.drained ? " drained" : "") + " demotion " + std::to_string(host.demotion);
+                    (host.drained ? " drained" : "") + " demotion " +
+                    std::to_string(demotion_of(host));
+            if (!host.keeper) continue;
+            text += AddressRules::any_there(world, host, g) ? ", has the address" : "";
+            text += host.kernel.carries() ? "" : ", no carrier";
+            text += host.refuses_permille == 0 ? "" : ", its kernel refuses";
         }
     }
     return text;
 }
 
-/// Why the group is not at rest; empty when it is.
-std::string unrest(const World& world, const std::vector<election::Status>& all, std::size_t g) {
-    std::size_t leader = all.size();
-    for (std::size_t h = 0; h < all.size(); ++h) {
-        const bool leads = all[h].groups[g].state == election::State::leader;
-        if (leads && leader != all.size()) return "two leaders";
-        if (leads) leader = h;
-        if (world.gate_open(world.host(h), g) != leads) return "a gate that does not fit";
+/// What the running members say, by host.
+using Statuses = std::map<std::size_t, election::Status>;
+
+/// Why the addresses are not where they should be.
+std::string unrest_of_addresses(const World& world, const Host& host, std::size_t g, bool leads) {
+    if (!host.keeper) return {};
+    const bool sick = host.demotion != 0;
+    if (host.doctor->check().state() ==
+        (sick ? health::CheckState::up : health::CheckState::down)) {
+        return "a check that is wrong";
     }
-    if (leader == all.size()) return "no leader";
-    const election::GroupStatus& truth = all[leader].groups[g];
-    if (!truth.announced) return "not announced";
-    for (const election::Status& status : all) {
-        const election::GroupStatus& group = status.groups[g];
-        if (group.leader != world.host(leader).id) return "no agreement on the leader";
-        if (group.term != truth.term) return "no agreement on the term";
-    }
-    const Host& host = world.host(leader);
+    // Nothing can be put on or taken off there.
+    if (host.refuses_permille > 0) return {};
+    const bool fits = leads ? AddressRules::all_there(world, host, g) || !host.kernel.up()
+                            : !AddressRules::any_there(world, host, g);
+    return fits ? "" : "an address that does not fit";
+}
+
+/// Why another should lead; empty when nobody should.
+std::string unrest_of_leader(const World& world, const Host& host) {
     for (const Host& other : world.hosts()) {
-        if (other.role() != election::NodeRole::router) continue;
-        const bool makes_room = other.demotion <= host.demotion;
+        if (other.role() != election::NodeRole::router || !other.running()) continue;
+        const bool makes_room = demotion_of(other) <= demotion_of(host);
         if (host.drained && !other.drained && makes_room) return "a drained leader";
-        const bool better = other.drained == host.drained && other.demotion < host.demotion;
+        const bool better = other.drained == host.drained && demotion_of(other) < demotion_of(host);
         if (better && !host.forced) return "a sick leader";
     }
     return {};
 }
 
+/// Why the group is not at rest; empty when it is.
+std::string unrest(const World& world, const Statuses& all, std::size_t g) {
+    std::optional<std::size_t> leader;
+    for (const auto& [h, status] : all) {
+        const bool leads = status.groups[g].state == election::State::leader;
+        if (leads && leader) return "two leaders";
+        if (leads) leader = h;
+        if (world.gate_open(world.host(h), g) != leads) return "a gate that does not fit";
+        std::string why = unrest_of_addresses(world, world.host(h), g, leads);
+        if (!why.empty()) return why;
+    }
+    if (!leader) return "no leader";
+    const Host& host = world.host(*leader);
+    const election::GroupStatus& truth = all.at(*leader).groups[g];
+    // An operator who insists on a host that cannot has his way.
+    const bool alone =
+        std::none_of(world.hosts().begin(), world.hosts().end(), [&](const Host& other) {
+            return &other != &host && other.member && other.role() == election::NodeRole::router;
+        });
+    const bool in_vain =
+        (host.forced || alone) && (host.refuses_permille > 0 || !host.kernel.carries());
+    if (!truth.announced && !in_vain) return "not announced";
+    for (const auto& [h, status] : all) {
+        const election::GroupStatus& group = status.groups[g];
+        if (group.leader != host.id) return "no agreement on the leader";
+        if (group.term != truth.term) return "no agreement on the term";
+    }
+    return unrest_of_leader(world, host);
+}
+
 std::string unrest(const World& world) {
-    std::vector<election::Status> all;
-    for (const Host& host : world.hosts()) {
+    Statuses all;
+    for (std::size_t h = 0; h < world.hosts().size(); ++h) {
+        const Host& host = world.host(h);
+        if (!host.member) continue;
         if (!host.running()) return host.name + " does not run";
-        all.push_back(host.agent->status(host.clock.at(world.now())));
+        all[h] = host.agent->status(host.clock.at(world.now()));
     }
     for (std::size_t g = 0; g < world.group_names().size(); ++g) {
         const std::string why = unrest(world, all, g);
@@ -95,14 +147,29 @@ std::string unrest(const World& world) {
     return {};
 }
 
-void come_to_rest(World& world, const RunOptions& options, const Coverage& coverage) {
+/// The change of the configuration that is under way is carried through before anything is asked.
+void end_reloads(World& world, const RunOptions& options, Reloads& reloads) {
+    reloads.finish();
+    const Duration each = (election::longest_lease + options.slowest_lease()) * 2;
+    const RealTime deadline = world.now() + each * (options.nodes + 1);
+    while (reloads.under_way()) {
+        world.run_for(options.lease());
+        if (world.now() < deadline) continue;
+        throw Violation(Violation::Kind::liveness,
+                        "a change of the configuration does not end" + state_of(world));
+    }
+}
+
+void come_to_rest(World& world, const RunOptions& options, const Coverage& coverage,
+                  AddressRules& addresses) {
     const RealTime healed = world.now();
     const RealTime deadline = healed + liveness_bound(options);
-    const Duration rest = options.lease() * rest_leases;
+    const Duration rest = options.slowest_lease() * rest_leases;
     RealTime calm_since = end_of_time;
     std::string why;
     for (;;) {
-        world.run_for(options.lease());
+        world.run_for(options.slowest_lease());
+        addresses.look(world);
         why = unrest(world);
         if (!why.empty() || coverage.last_change() > calm_since) calm_since = end_of_time;
         if (why.empty() && calm_since == end_of_time) calm_since = world.now();
@@ -119,7 +186,13 @@ void come_to_rest(World& world, const RunOptions& options, const Coverage& cover
 }  // namespace
 
 Duration liveness_bound(const RunOptions& options) {
-    Duration local = election::longest_lease * 2 + options.lease() * 25 + options.health_every * 6;
+    Duration local =
+        election::longest_lease * 2 + options.slowest_lease() * 25 + options.health_every * 6;
+    if (options.machines.on) {
+        // A check that flaps needs up to eight times its rise; an address may be put off by 1 s.
+        const auto results = options.machines.check.fall + 8 * options.machines.check.rise;
+        local += options.health_every * results + Doctor::grace + std::chrono::seconds{2};
+    }
     Duration failback{};
     for (const auto& wait : options.failback)
         failback = std::max(failback, wait.value_or(Duration{}));
@@ -129,7 +202,9 @@ Duration liveness_bound(const RunOptions& options) {
 
 Outcome run(const RunOptions& options, const Telling& telling) {
     Prng prng{options.seed ^ 0x40575ULL};
-    World world(world_options(options), make_hosts(options, prng));
+    std::vector<HostOptions> hosts = make_hosts(options, prng);
+    Reloads reloads(options, hosts);
+    World world(world_options(options), std::move(hosts));
     const auto groups = static_cast<std::size_t>(options.groups);
     Invariants invariants(invariant_options(options), world.hosts().size(), groups);
     Coverage coverage(groups);
@@ -137,15 +212,24 @@ Outcome run(const RunOptions& options, const Telling& telling) {
     if (telling.line) world.observe(trace);
     world.observe(coverage);
     world.observe(invariants);
+    const bool strict = options.exclusive() && options.mode == election::Mode::majority;
+    AddressRules addresses(strict, world.hosts().size(), groups);
+    if (options.broken == Sabotage::nothing) world.observe(addresses);
     Faults faults(world, options, invariants);
 
     Outcome outcome;
     try {
         faults.begin();
-        world.run_for(options.phase);
+        reloads.begin(world, world.now() + options.phase);
+        const RealTime end = world.now() + options.phase;
+        while (world.now() < end) {
+            world.run_until(std::min(end, world.now() + options.lease()));
+            if (options.broken == Sabotage::nothing) addresses.look(world);
+        }
         if (!options.safety_only) {
             faults.heal();
-            come_to_rest(world, options, coverage);
+            end_reloads(world, options, reloads);
+            come_to_rest(world, options, coverage, addresses);
         }
         invariants.check_answers(world);
     } catch (const Violation& violation) {
@@ -155,6 +239,8 @@ Outcome run(const RunOptions& options, const Telling& telling) {
     }
     outcome.counts = coverage.counts;
     outcome.counts.runs = 1;
+    outcome.counts.reloads = reloads.made();
+    outcome.counts.machines = options.machines.on ? 1 : 0;
     outcome.counts.simulated_ms = static_cast<std::uint64_t>(to_ms(world.now().time_since_epoch()));
     outcome.counts.frame_share = invariants.frame_share();
     outcome.digest = coverage.digest();

@@ -133,6 +133,15 @@ void Trace::gate_ended(const World& world, const Host& host, election::GroupId g
     line(world, host.name, world.group_names()[g] + ": gate ends by itself");
 }
 
+void Trace::reported(const World& world, const Host& host, std::size_t group,
+                     const vip::Report& report) {
+    line(world, host.name, world.group_names()[group] + ": " + report.text);
+}
+
+void Trace::announced(const World& world, const Host& host, std::size_t group) {
+    line(world, host.name, world.group_names()[group] + ": its addresses stand");
+}
+
 void Trace::received(const World& world, const Host& host, const Frame& frame, int path,
                      election::Received result) {
     if (!options_.frames) return;

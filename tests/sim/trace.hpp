@@ -25,6 +25,9 @@ class Trace : public Observer {
     void received(const World& world, const Host& host, const Frame& frame, int path,
                   election::Received result) override;
     void note(const World& world, const std::string& text) override;
+    void reported(const World& world, const Host& host, std::size_t group,
+                  const vip::Report& report) override;
+    void announced(const World& world, const Host& host, std::size_t group) override;
     void gate_ended(const World& world, const Host& host, election::GroupId group) override;
 
   private:

@@ -23,6 +23,7 @@ World::World(WorldOptions options, std::vector<HostOptions> hosts)
     network.weather = options.weather;
     for (HostOptions& given : hosts) {
         Host host;
+        host.kernel = Kernel(hosts_.size());
         host.name = given.settings.self;
         host.id = election::node_id(host.name);
         host.groups.resize(given.settings.groups.size());
@@ -33,6 +34,19 @@ World::World(WorldOptions options, std::vector<HostOptions> hosts)
     for (const election::GroupSettings& group : hosts_.front().settings.groups) {
         group_names_.push_back(group.name);
         group_ids_.push_back(election::group_id(group.name));
+    }
+    for (std::size_t h = 0; h < hosts_.size(); ++h) know_peers(h);
+}
+
+void World::know_peers(std::size_t h) {
+    Host& host = hosts_[h];
+    host.peers.assign(hosts_.size(), false);
+    for (std::size_t other = 0; other < hosts_.size(); ++other) {
+        const auto& nodes = host.settings.nodes;
+        host.peers[other] =
+            other != h && std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) {
+                return node.name == hosts_[other].name;
+            });
     }
 }
 
@@ -70,10 +84,19 @@ void World::run_until(RealTime end) {
     now_ = end;
 }
 
+void World::note_voters(Host& host) {
+    std::vector<std::string> voters;
+    for (const election::NodeSettings& node : host.settings.nodes) voters.push_back(node.name);
+    host.settings.same_voters = host.life == 0 || voters == host.voters;
+    if (options_.broken == Sabotage::forgotten_voters) host.settings.same_voters = true;
+    host.voters = std::move(voters);
+}
+
 void World::start(std::size_t h) {
     Host& host = hosts_[h];
-    if (host.running()) return;
+    if (host.running() || !host.member) return;
     if (host.upgrading) return upgraded(h, false);
+    note_voters(host);
     ++host.life;
     host.paused = false;
     host.resigned = false;
@@ -86,7 +109,10 @@ void World::start(std::size_t h) {
     }
     note("start " + host.name);
     const election::BootId boot{prng_.next() | 1};
-    host.agent = std::make_unique<Election>(host.settings, boot, host.clock.at(now_));
+    BootTime born = host.clock.at(now_);
+    if (options_.broken == Sabotage::eager_voter) born -= election::longest_lease;
+    host.agent = std::make_unique<Election>(host.settings, boot, born);
+    begin_program(h);
     if (host.drained) host.agent->drain(host.clock.at(now_), true);
     carry_out(h);
 }
@@ -97,6 +123,8 @@ void World::crash(std::size_t h) {
     note("crash " + host.name);
     host.upgrading.reset();
     host.agent.reset();
+    host.keeper.reset();
+    host.doctor.reset();
     host.queued.clear();
     host.paused = false;
     for (GroupView& group : host.groups) group.leading = false;
@@ -107,6 +135,8 @@ void World::power_cut(std::size_t h) {
     Host& host = hosts_[h];
     note("power cut " + host.name);
     for (GroupView& group : host.groups) group.gate = long_ago;
+    host.kernel.power_cut();
+    ++host.boots;
     host.clock.restart(now_, BootTime{Duration{prng_.between(1'000'000, 5'000'000'000)}});
 }
 
@@ -116,6 +146,7 @@ void World::upgrade(std::size_t h) {
     note("upgrade " + host.name);
     host.upgrading = host.agent->save();
     host.agent.reset();
+    host.keeper.reset();
     host.wake = end_of_time;
 }
 
@@ -130,12 +161,17 @@ void World::upgraded(std::size_t h, bool damaged) {
         throw Violation(Violation::Kind::harness,
                         damaged ? "a damaged snapshot is restored" : restored.error().message());
     }
-    if (damaged) return start(h);
+    if (damaged) {
+        host.doctor.reset();
+        return start(h);
+    }
     note("upgraded " + host.name);
     host.agent = std::move(*restored);
+    if (options_.machines.on) go_on_with_addresses(h);
     // What the old program was about to hear from its own host, the new one brings about again.
     for (std::size_t g = 0; g < host.groups.size(); ++g) {
-        if (host.groups[g].leading && !host.groups[g].announced) announce_later(h, g);
+        if (options_.machines.on || !host.groups[g].leading || host.groups[g].announced) continue;
+        announce_later(h, g);
     }
     host.agent->tick(now);
     carry_out(h);
@@ -182,6 +218,7 @@ void World::set_rate(std::size_t h, int rate) {
 void World::settings(std::size_t h, election::Settings settings) {
     HAMR_ASSERT(!hosts_[h].running());
     hosts_[h].settings = std::move(settings);
+    know_peers(h);
 }
 
 void World::set_latencies(Duration wake, Duration lead_min, Duration lead_max) {
@@ -205,14 +242,24 @@ void World::enter(std::size_t h, const std::function<void(Election&, BootTime)>&
 }
 
 void World::carry_out(std::size_t h) {
-    const std::vector<election::Action> actions = hosts_[h].agent->take_actions();
-    for (const election::Action& action : actions) {
-        perform(h, action);
-        for (Observer* observer : observers_) observer->acted(*this, hosts_[h], action);
-    }
-    for (Observer* observer : observers_) observer->settled(*this, hosts_[h], actions.size());
+    settle(h);
     relive(h);
     schedule_wake(h);
+}
+
+void World::settle(std::size_t h) {
+    // What the addresses bring about at once makes the election act again.
+    constexpr int most_rounds = 64;
+    for (int round = 0; round == 0 || keep_addresses(h); ++round) {
+        const std::vector<election::Action> actions = hosts_[h].agent->take_actions();
+        for (const election::Action& action : actions) {
+            perform(h, action);
+            for (Observer* observer : observers_) observer->acted(*this, hosts_[h], action);
+        }
+        for (Observer* observer : observers_) observer->settled(*this, hosts_[h], actions.size());
+        if (round < most_rounds) continue;
+        throw Violation(Violation::Kind::harness, hosts_[h].name + " never settles an event");
+    }
 }
 
 void World::perform(std::size_t h, const election::Action& action) {
@@ -223,14 +270,21 @@ void World::perform(std::size_t h, const election::Action& action) {
     } else if (const auto* leading = std::get_if<election::Lead>(&action)) {
         lead(h, *leading);
     } else if (const auto* down = std::get_if<election::StepDown>(&action)) {
-        hosts_[h].groups[group_index(down->group)].leading = false;
+        const std::size_t g = group_index(down->group);
+        hosts_[h].groups[g].leading = false;
+        if (hosts_[h].keeper) hosts_[h].keeper->release(g);
+    } else if (const auto* again = std::get_if<election::AnnounceAgain>(&action)) {
+        Host& host = hosts_[h];
+        if (host.keeper) host.keeper->announce(group_index(again->group), host.clock.at(now_));
     }
 }
 
 void World::send(std::size_t h, const election::Send& send) {
-    const auto frame = std::make_shared<const Frame>(send.frame);
+    Host& host = hosts_[h];
+    const auto frame = std::make_shared<const Frame>(on_its_way(send.frame, options_.broken));
+    if (options_.broken != Sabotage::nothing) host.told.note(*frame);
     if (!election::valid(*frame)) {
-        throw Violation(Violation::Kind::harness, hosts_[h].name + " sends an invalid frame");
+        throw Violation(Violation::Kind::harness, host.name + " sends an invalid frame");
     }
     FramePtr heard = frame;
     if (options_.wire) {
@@ -241,7 +295,7 @@ void World::send(std::size_t h, const election::Send& send) {
         heard = std::make_shared<const Frame>(*decoded);
     }
     for (std::size_t to = 0; to < hosts_.size(); ++to) {
-        if (to == h || (send.to != election::no_node && send.to != hosts_[to].id)) continue;
+        if (!host.peers[to] || (send.to != election::no_node && send.to != hosts_[to].id)) continue;
         for (int path = 0; path < network.paths(); ++path) {
             for (const RealTime arrival : network.arrivals(now_, h, to, path, prng_)) {
                 at(arrival, [this, to, heard, path] { deliver(to, heard, path); });
@@ -254,6 +308,10 @@ void World::set_gate(std::size_t h, const election::SetGate& gate) {
     const std::size_t g = group_index(gate.group);
     GroupView& view = hosts_[h].groups[g];
     const bool was_open = gate_open(hosts_[h], g);
+    if (options_.broken == Sabotage::early_release && was_open && view.leading &&
+        gate.until <= hosts_[h].clock.at(now_)) {
+        return;  // it is told first, and the gate is shut when its time is over
+    }
     view.gate = gate.until;
     view.gate_life = hosts_[h].life;
     if (options_.watch_gates && !was_open && gate_open(hosts_[h], g)) watch_gate(h, g);
@@ -276,7 +334,8 @@ void World::lead(std::size_t h, const election::Lead& lead) {
     hosts_[h].groups[g].leading = true;
     hosts_[h].groups[g].led = lead.term;
     hosts_[h].groups[g].announced = false;
-    announce_later(h, g);
+    if (!options_.machines.on) return announce_later(h, g);
+    if (hosts_[h].keeper) hosts_[h].keeper->hold(g, hosts_[h].clock.at(now_));
 }
 
 void World::announce_later(std::size_t h, std::size_t group) {
@@ -298,10 +357,15 @@ void World::schedule_wake(std::size_t h) {
     Host& host = hosts_[h];
     const Duration latency{
         options_.wake_latency.count() == 0 ? 0 : prng_.between(0, options_.wake_latency.count())};
-    const RealTime due = std::max(host.clock.when(host.agent->next_wakeup()), now_) + latency;
+    const RealTime due = std::max(host.clock.when(next_wakeup(host)), now_) + latency;
     if (due >= host.wake) return;
     host.wake = due;
     at(due, [this, h, life = host.life, due] { wake(h, life, due); });
+}
+
+BootTime World::next_wakeup(const Host& host) const {
+    const BootTime next = host.agent->next_wakeup();
+    return host.keeper ? std::min(next, host.keeper->next()) : next;
 }
 
 void World::wake(std::size_t h, std::uint64_t life, RealTime planned) {
@@ -310,7 +374,10 @@ void World::wake(std::size_t h, std::uint64_t life, RealTime planned) {
     host.wake = end_of_time;
     if (host.paused) return;  // resume() ticks
     const BootTime now = host.clock.at(now_);
-    if (now < host.agent->next_wakeup()) return schedule_wake(h);
+    if (now < next_wakeup(host)) return schedule_wake(h);
+    woken_ = woken_at_ == now_ ? woken_ + 1 : 0;
+    woken_at_ = now_;
+    if (woken_ > 1000) throw Violation(Violation::Kind::harness, host.name + " spins");
     host.agent->tick(now);
     for (Observer* observer : observers_) observer->ticked(*this, host);
     carry_out(h);
@@ -328,7 +395,11 @@ void World::deliver(std::size_t h, const FramePtr& frame, int path) {
 
 void World::receive(std::size_t h, const FramePtr& frame, int path) {
     Host& host = hosts_[h];
-    const election::Received result = host.agent->receive(host.clock.at(now_), *frame, path);
+    const BootTime now = host.clock.at(now_);
+    const election::Received result =
+        options_.broken == Sabotage::nothing
+            ? host.agent->receive(now, *frame, path)
+            : host.agent->receive(now, as_heard(*frame, host.id, host.told, options_.broken), path);
     for (Observer* observer : observers_) {
         observer->received(*this, host, *frame, path, result);
     }
@@ -343,6 +414,7 @@ void World::demote(std::size_t h, std::uint32_t demotion, bool urgent) {
     Host& host = hosts_[h];
     host.demotion = demotion;
     host.urgent = urgent;
+    if (demotion != 0) host.weight = demotion;
     note("health " + host.name + " demotion=" + std::to_string(demotion) +
          (urgent ? " urgent" : ""));
 }

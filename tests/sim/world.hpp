@@ -4,7 +4,10 @@
 #include "base/prng.hpp"
 #include "election/election.hpp"
 #include "tests/sim/clock.hpp"
+#include "tests/sim/keeper.hpp"
+#include "tests/sim/kernel.hpp"
 #include "tests/sim/network.hpp"
+#include "tests/sim/sabotage.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -20,8 +23,9 @@
 // Contract: nothing happens but inside run_until() and the calls that inject a fault; the same
 // calls with the same seed give the same run, to the nanosecond. The world plays the daemon: it
 // carries out actions in their order, keeps each host's gate as the kernel would (it outlives the
-// agent), and calls announced() a little after Lead. Observers see everything and may throw
-// Violation.
+// agent), and calls announced() a little after Lead. With WorldOptions::machines each host has a
+// kernel with addresses besides, and its agent the real address plans and health machine; then
+// announced() is called when the plan says so. Observers see everything and may throw Violation.
 //
 // Limits: what is queued for a stopped host is bounded like a socket's buffer.
 
@@ -57,6 +61,7 @@ struct Host {
 
     std::unique_ptr<Election> agent;  ///< null: not running
     std::uint64_t life = 0;           ///< counts starts of the agent
+    std::vector<std::string> voters;  ///< of the last life, as the agent notes them on its disk
     /// Between two programs of one life: what the old one has left. Nobody runs then.
     std::optional<std::vector<std::byte>> upgrading;
     bool paused = false;
@@ -69,6 +74,25 @@ struct Host {
     bool drained = false;
     /// An operator has forced leadership on it, perhaps: it may be sick and yet stay.
     bool forced = false;
+
+    /// Runs, as far as the operator is concerned; else it has been taken out of the cluster.
+    bool member = true;
+    std::vector<bool> peers;  ///< by host, to whom it sends
+
+    // With WorldOptions::machines.
+    Kernel kernel{0};
+    std::unique_ptr<Keeper> keeper;  ///< of the running program; a witness has none
+    std::optional<Doctor> doctor;    ///< of the running life
+    int refuses_permille = 0;        ///< of the requests to the kernel
+    bool deaf = false;               ///< its netlink socket has run over
+    std::uint32_t weight = 0;        ///< of the check, when it fails
+    std::uint64_t program = 0;       ///< counts programs; some share a life
+    std::uint64_t boots = 0;
+    RealTime kernel_busy{};
+    RealTime meddled{};  ///< the newest instant at which its addresses or link were interfered with
+
+    // For sabotage (sabotage.hpp): what it has told last.
+    Told told;
 
     RealTime wake = end_of_time;
     std::deque<std::function<void()>> queued;  ///< while paused: frames and completions
@@ -93,6 +117,20 @@ class Observer {
     virtual void note(const World&, const std::string&) {}
     /// A gate that ended by itself (only with WorldOptions::watch_gates).
     virtual void gate_ended(const World&, const Host&, election::GroupId) {}
+    /// The network hears that the host has this group's address.
+    virtual void on_wire(const World&, const Host&, std::size_t /*group*/) {}
+    /// The group's addresses stand and have been announced; the agent is about to be told.
+    virtual void announced(const World&, const Host&, std::size_t /*group*/) {}
+    virtual void reported(const World&, const Host&, std::size_t /*group*/, const vip::Report&) {}
+};
+
+/// The kernels, address plans and health machines of all hosts.
+struct MachineOptions {
+    bool on = false;
+    bool ipv6 = false;       ///< each group has an IPv6 address, too
+    bool by_address = true;  ///< the interface is found, not configured
+    Duration refresh = vip::AnnounceSchedule::default_refresh;
+    health::CheckConfig check;
 };
 
 struct HostOptions {
@@ -118,6 +156,8 @@ struct WorldOptions {
     /// Every life goes on in another object after every so many events, 0: never. Nothing else may
     /// come of that: the run is the same.
     int relive = 0;
+    MachineOptions machines;
+    Sabotage broken = Sabotage::nothing;
 };
 
 class World {
@@ -169,6 +209,18 @@ class World {
     /// Hands a frame to a host, as the network would (or as someone who recorded it could).
     void deliver(std::size_t h, const FramePtr& frame, int path);
 
+    // What happens to machines (world_host.cpp); nothing without WorldOptions::machines.
+    void link(std::size_t h, bool up, bool carrier);
+    /// Somebody else adds or deletes an address of the group there.
+    void meddle(std::size_t h, std::size_t group, bool add);
+    /// So many of its kernel's answers are refusals.
+    void refuse(std::size_t h, int permille);
+    /// The agent hears no events of its kernel, and then how things stand.
+    void overrun(std::size_t h, Duration time);
+    /// A check ends that began at `begun` and found what is drawn now.
+    void probe(std::size_t h, BootTime begun);
+    void member(std::size_t h, bool is_member) { hosts_[h].member = is_member; }
+
     void note(const std::string& text) const;
 
   private:
@@ -185,6 +237,7 @@ class World {
 
     void enter(std::size_t h, const std::function<void(Election&, BootTime)>& call);
     void carry_out(std::size_t h);
+    void settle(std::size_t h);
     void perform(std::size_t h, const election::Action& action);
     void send(std::size_t h, const election::Send& send);
     void set_gate(std::size_t h, const election::SetGate& gate);
@@ -194,7 +247,22 @@ class World {
     void announce_later(std::size_t h, std::size_t group);
     void wake(std::size_t h, std::uint64_t life, RealTime planned);
     void relive(std::size_t h);
+    void note_voters(Host& host);
     void receive(std::size_t h, const FramePtr& frame, int path);
+    void know_peers(std::size_t h);
+    [[nodiscard]] BootTime next_wakeup(const Host& host) const;
+
+    // world_host.cpp
+    void begin_program(std::size_t h);
+    void go_on_with_addresses(std::size_t h);
+    bool keep_addresses(std::size_t h);
+    void carry_out_on_kernel(std::size_t h, std::size_t group, const vip::Action& action);
+    template <class Request>
+    void ask_kernel(std::size_t h, std::size_t group, const Request& request);
+    void tell_kernel_news(std::size_t h, std::vector<vip::KernelEvent> events);
+    void note_readiness(std::size_t h);
+    void report_health(std::size_t h);
+    void announce_on_wire(std::size_t h, std::size_t group, const vip::Announce& announcement);
 
     WorldOptions options_;
     Prng prng_;
@@ -206,6 +274,8 @@ class World {
     std::vector<election::GroupId> group_ids_;
     std::vector<Observer*> observers_;
     int events_until_relived_ = 0;
+    RealTime woken_at_ = end_of_time;
+    int woken_ = 0;  ///< times at that instant
 };
 
 }  // namespace hamr::sim

@@ -6,6 +6,10 @@
  *   ARP          sender protocol address is a VIP, whatever the operation
  *   ND           neighbour advertisement whose target is a VIP (its source may be another address)
  *
+ * And, where asked to, TCP resets that this host has made by itself, also while the lease runs: the
+ * kernel answers so to whatever belongs to no socket, which is every connection through the host
+ * once somebody has flushed the rules that translate it.
+ *
  * The lease is an absolute instant of CLOCK_BOOTTIME in an mmap()ed map: its owner renews it with
  * one store, and when the owner is dead, stopped or hung, the instant passes all the same.
  *
@@ -39,6 +43,7 @@
 #define IP6_NO_NEXT 59
 #define IP6_DESTINATION 60
 #define TCP_SYN 0x02
+#define TCP_RST 0x04
 #define TCP_ACK 0x10
 
 struct ip6_address {
@@ -115,6 +120,16 @@ static __always_inline bool of_open_connection(const struct reader *r, __u32 off
     return (flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
 }
 
+/* A TCP reset that neither came from elsewhere nor was meant. */
+static __always_inline bool stray_reset(const struct reader *r, __u32 offset, __u32 index)
+{
+    __u8 flags;
+    if (r->skb->ingress_ifindex != 0 || r->skb->mark == HAMR_GATE_RESET_MARK) return false;
+    struct hamr_gate_group *group = bpf_map_lookup_elem(&groups, &index);
+    if (!group || !*(volatile unsigned long long *)&group->resets) return false;
+    return load(r, offset + 13, &flags, 1) && (flags & TCP_RST);
+}
+
 static __always_inline int judge_ip4(const struct reader *r, __u32 offset)
 {
     struct {
@@ -130,9 +145,12 @@ static __always_inline int judge_ip4(const struct reader *r, __u32 offset)
     } ip;
     if (!load(r, offset, &ip, sizeof(ip))) return PASS;
     __u32 *index = bpf_map_lookup_elem(&vip4, &ip.source);
-    if (!index || runs(*index, false)) return PASS;
-    if (ip.protocol == IPPROTO_TCP && !(ip.fragment & bpf_htons(0x1fff)) && runs(*index, true) &&
-        of_open_connection(r, offset + (ip.version_and_length & 0x0f) * 4)) {
+    if (!index) return PASS;
+    __u32 upper = offset + (ip.version_and_length & 0x0f) * 4;
+    bool tcp = ip.protocol == IPPROTO_TCP && !(ip.fragment & bpf_htons(0x1fff));
+    if (tcp && stray_reset(r, upper, *index)) return drop(HAMR_GATE_DROPPED_RESET);
+    if (runs(*index, false)) return PASS;
+    if (tcp && runs(*index, true) && of_open_connection(r, upper)) {
         count(HAMR_GATE_FORWARDED);
         return PASS;
     }
@@ -177,8 +195,13 @@ static __always_inline int judge_ip6(const struct reader *r, __u32 offset)
     __u32 upper = offset + 40;
     __u32 *index = bpf_map_lookup_elem(&vip6, &ip.source);
     if (index) {
-        if (runs(*index, false)) return PASS;
+        bool open = runs(*index, false);
+        /* The kernel's resets have no extension headers. */
+        if (open && ip.next != IPPROTO_TCP) return PASS;
         __u8 next = upper_layer(r, &upper, ip.next);
+        if (next == IPPROTO_TCP && stray_reset(r, upper, *index))
+            return drop(HAMR_GATE_DROPPED_RESET);
+        if (open) return PASS;
         if (next == IPPROTO_TCP && runs(*index, true) && of_open_connection(r, upper)) {
             count(HAMR_GATE_FORWARDED);
             return PASS;

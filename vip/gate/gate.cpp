@@ -391,6 +391,13 @@ BootTime Gate::forward(GateGroup group) const noexcept {
     return BootTime{Duration{static_cast<Duration::rep>(value)}};
 }
 
+void Gate::guard_resets(bool on) noexcept {
+    static_assert(reset_mark == HAMR_GATE_RESET_MARK);
+    for (std::size_t group = 0; group < state_->count; ++group) {
+        std::atomic_ref(state_->groups[group].resets).store(on ? 1 : 0, std::memory_order_relaxed);
+    }
+}
+
 std::size_t Gate::groups() const noexcept {
     return state_->count;
 }
@@ -407,8 +414,8 @@ Result<GateCounters> Gate::counters() const {
         for (const std::uint64_t value : values) totals[i] += value;
     }
     return GateCounters{totals[HAMR_GATE_DROPPED_IPV4], totals[HAMR_GATE_DROPPED_IPV6],
-                        totals[HAMR_GATE_DROPPED_ARP], totals[HAMR_GATE_DROPPED_ND],
-                        totals[HAMR_GATE_FORWARDED]};
+                        totals[HAMR_GATE_DROPPED_ARP],  totals[HAMR_GATE_DROPPED_ND],
+                        totals[HAMR_GATE_FORWARDED],    totals[HAMR_GATE_DROPPED_RESET]};
 }
 
 Result<int> Gate::cleanup() {

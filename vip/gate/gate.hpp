@@ -43,6 +43,7 @@ struct GateCounters {
     std::uint64_t dropped_arp = 0;
     std::uint64_t dropped_nd = 0;
     std::uint64_t forwarded = 0;  // passed only because of set_forward()
+    std::uint64_t dropped_resets = 0;
 
     [[nodiscard]] std::uint64_t dropped() const {
         return dropped_ipv4 + dropped_ipv6 + dropped_arp + dropped_nd;
@@ -97,6 +98,13 @@ class Gate {
     /// the group is shut. Never ARP, neighbour discovery, new connections, or another protocol.
     void set_forward(GateGroup group, BootTime forward) noexcept;
     [[nodiscard]] BootTime forward(GateGroup group) const noexcept;
+
+    /// Whether TCP resets that this host makes itself leave as the group's addresses only with
+    /// `reset_mark` (a packet's mark), open or shut. For a host whose rules translate all
+    /// connections to them: without those rules, flushed by somebody, the kernel would end each
+    /// with the next packet. Not where sockets have the addresses. Off after open().
+    void guard_resets(bool on) noexcept;
+    static constexpr std::uint32_t reset_mark = 0x48414d52;
 
     [[nodiscard]] std::size_t groups() const noexcept;
     /// Since open(), over all interfaces.

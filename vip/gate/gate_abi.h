@@ -7,7 +7,11 @@
 struct hamr_gate_group {
     unsigned long long until;   /* before this, everything passes */
     unsigned long long forward; /* before this, TCP segments that open no connection pass */
+    unsigned long long resets;  /* not 0: this host's own TCP resets pass with the mark only */
 };
+
+/* On a TCP reset that this host's rules have made, or let pass. */
+#define HAMR_GATE_RESET_MARK 0x48414d52
 
 /* Indices of the counters. */
 enum hamr_gate_counter {
@@ -16,6 +20,7 @@ enum hamr_gate_counter {
     HAMR_GATE_DROPPED_ARP,
     HAMR_GATE_DROPPED_ND,
     HAMR_GATE_FORWARDED, /* passed by `forward` alone */
+    HAMR_GATE_DROPPED_RESET,
     HAMR_GATE_COUNTERS,
 };
 

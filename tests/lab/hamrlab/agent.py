@@ -94,8 +94,18 @@ class Cluster:
         text = to_yaml(config).replace("{dir}", str(host.dir))
         file.write_text(text + "\n", encoding="utf-8")
         host.agent = Agent(host, file)
+        self._lived_before(host)
         self.agents[host.name] = host.agent
         return host.agent
+
+    def _lived_before(self, host):
+        """What an agent leaves that had these voters: it need not wait for 3 s when it starts (rule
+        M6). A first start does wait; test_first_start.py looks at that."""
+        note = host.agent.state_dir / f"{self.config['cluster']}.{host.name}.members"
+        note.parent.mkdir(exist_ok=True)
+        names = "".join(f"{name}\n" for name in sorted(self.config["nodes"]))
+        note.write_text("voters of this node's last life (docs/protocol.md, rule M6)\n"
+                        f"{names}end\n", encoding="ascii")
 
     def start(self):
         """Starts an agent on every host and waits for a leader; returns the agents by name."""
@@ -143,6 +153,7 @@ class Agent:
         self.host = host
         self.config = config
         self.socket = host.dir / "hamrd.sock"
+        self.state_dir = host.dir / "state"
         self.process = None
 
     @property
@@ -153,7 +164,7 @@ class Agent:
     def start(self, *options):
         self.process = self.host.spawn("hamrd", [
             program("hamrd"), "--config", self.config, "--node", self.host.name,
-            "--socket", self.socket, "--state", self.host.dir / "state", *options])
+            "--socket", self.socket, "--state", self.state_dir, *options])
         return self
 
     def wait_ready(self, timeout=15):

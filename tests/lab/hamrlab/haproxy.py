@@ -22,9 +22,28 @@ _LISTEN = """listen {name}
 {servers}"""
 
 
+_ONE_SERVER = """global
+    stats socket {dir}/haproxy.sock mode 600 level admin
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+listen rw
+    bind 0.0.0.0:6446
+    server db1 192.0.2.21:3306
+"""
+
+
 def missing():
     """Why there is no HAProxy here, or None."""
     return None if shutil.which("haproxy") else "haproxy is not installed"
+
+
+def one_server(host):
+    """Writes haproxy.cfg into the host's directory: one listener, 6446, and one server, db1."""
+    (host.dir / "haproxy.cfg").write_text(_ONE_SERVER.replace("{dir}", str(host.dir)),
+                                          encoding="ascii")
 
 
 def ask(path, command, timeout=5):

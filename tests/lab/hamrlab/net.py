@@ -159,8 +159,15 @@ class Lab:
         run(["ip", "netns", "add", self.switch])
         run(["ip", "netns", "exec", self.switch, "sysctl", "-q", "-w",
              "net.ipv6.conf.default.disable_ipv6=1"])
+        self._plain_bridges()
         self.add_bridge("segment")
         self.add_bridge("island")
+
+    def _plain_bridges(self):
+        """A switch looks into no packet; where br_netfilter is loaded, Linux's bridges do."""
+        for family in ("iptables", "ip6tables", "arptables"):
+            run(["ip", "netns", "exec", self.switch, "sysctl", "-q", "-w",
+                 f"net.bridge.bridge-nf-call-{family}=0"], check=False)
 
     def add_bridge(self, name):
         run(["ip", "-n", self.switch, "link", "add", "name", name, "type", "bridge",

@@ -24,6 +24,8 @@ constexpr std::size_t most_slots = 6'000;
 /// Under way at the same time while all are made.
 constexpr std::size_t most_connecting = 200;
 constexpr std::int64_t connect_timeout_ns = 30'000'000'000;
+/// And for each: a busy machine makes some hundreds a second.
+constexpr std::int64_t connect_each_ns = 5'000'000;
 
 std::string name_of(int error) {
     const char* name = ::strerrorname_np(error);
@@ -61,7 +63,8 @@ hamr::Result<> Load::open(std::size_t index) {
 }
 
 hamr::Result<> Load::connect_all() {
-    const std::int64_t end = now_ns() + connect_timeout_ns;
+    const std::int64_t end = now_ns() + connect_timeout_ns +
+                             connect_each_ns * static_cast<std::int64_t>(connections_.size());
     std::size_t next = 0;
     while (next < connections_.size() || connecting_ > 0) {
         while (next < connections_.size() && connecting_ < most_connecting) {

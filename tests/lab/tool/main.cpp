@@ -32,8 +32,9 @@ constexpr const char* usage =
       queries without pause; prints the longest time without a successful one
   stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N]
       when that processor of this machine stood still, and for how long
-  serve --port N [--relay-from IP ... --relay-to IP:PORT]
-      answers what load asks; relays the connections that come from those addresses
+  serve --port N [--shared] [--relay-from IP ... --relay-to IP:PORT]
+      answers what load asks; relays the connections that come from those addresses; shared: with
+      other processes on the same port
   load --to IP:PORT [--connections 1] [--question 100] [--answer 200] [--every-us 0]
       [--per-connection N] [--warmup-ms 0] [--duration-ms N] [--grace-ms 0]
       [--statement SQL --user U --password P]
@@ -60,7 +61,8 @@ int main(int argc, char** argv) {
         for (const auto& command : commands) {
             if (std::strcmp(command.name, argv[1]) != 0) continue;
             labtool::catch_stop_signals();
-            return command.run(labtool::Args(argc - 2, argv + 2, {"--summary", "--keep-mac"}));
+            return command.run(
+                labtool::Args(argc - 2, argv + 2, {"--summary", "--keep-mac", "--shared"}));
         }
     }
     std::fputs(usage, stderr);

@@ -45,10 +45,13 @@ sockaddr_in6 any_address(std::uint16_t port) {
     return address;
 }
 
-hamr::Result<hamr::UniqueFd> listen_on(std::uint16_t port) {
+hamr::Result<hamr::UniqueFd> listen_on(std::uint16_t port, bool shared) {
     hamr::UniqueFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     const int on = 1;
     static_cast<void>(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    if (shared) {
+        static_cast<void>(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on));
+    }
     const sockaddr_in6 address = any_address(port);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(fd.get(), backlog) != 0) {
@@ -235,6 +238,7 @@ class Server {
 
 int serve(Args args) {
     const auto port = static_cast<std::uint16_t>(args.integer("--port", 0));
+    const bool shared = args.has("--shared");
     std::set<hamr::IpAddress> relayed;
     for (const std::string& text : args.all("--relay-from")) {
         const auto address = hamr::IpAddress::parse(text);
@@ -244,7 +248,7 @@ int serve(Args args) {
     std::optional<hamr::Endpoint> relay_to;
     if (!relayed.empty()) relay_to = args.endpoint("--relay-to");
     args.refuse_unknown();
-    auto listener = listen_on(port);
+    auto listener = listen_on(port, shared);
     if (!listener) usage_error(listener.error().message());
     Server server(std::move(*listener), std::move(relayed), relay_to);
     print_ready();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -214,6 +215,46 @@ TEST_F(WithAgent, UndrainAndReload) {
               "hamr.yaml itself is read only when hamrd starts: to change that, restart it\n");
 }
 
+TEST_F(WithAgent, ABackendIsDrainedAndTakenBack) {
+    agent.handler.notes = {"router3 is not connected: it will hear of it when it is back"};
+    const std::string address = "192.0.2.21:3306";
+    const Ran drained = run({"--socket", socket, "backend", "drain", address});
+    EXPECT_EQ(drained.code, 0);
+    EXPECT_EQ(drained.out, address +
+                               " is draining\nconfirmed by router2\n"
+                               "- router3 is not connected: it will hear of it when it is "
+                               "back\n");
+    const Ran undrained = run({"--socket", socket, "backend", "undrain", address, "--json"});
+    EXPECT_EQ(undrained.code, 0);
+    EXPECT_THAT(undrained.out,
+                StartsWith(R"({"result":"done","message":"192.0.2.21:3306 is used)"));
+    EXPECT_EQ(agent.handler.backends,
+              (std::vector<control::BackendRequest>{{true, address}, {false, address}}));
+}
+
+TEST_F(WithAgent, ADrainedBackendIsWaitedFor) {
+    agent.handler.flows = {2, 1, 0, 0};
+    const Ran waited = run({"--socket", socket, "backend", "drain", "192.0.2.21:3306", "--wait"});
+    EXPECT_EQ(waited.code, 0) << waited.err;
+    EXPECT_THAT(waited.out, HasSubstr("2 connections left\n"));
+    EXPECT_THAT(waited.out, HasSubstr("no connection is left: the server can be stopped\n"));
+    agent.handler.flows = {3};
+    const Ran left =
+        run({"--socket", socket, "backend", "drain", "192.0.2.21:3306", "--wait=100ms"});
+    EXPECT_EQ(left.code, 1);
+    EXPECT_THAT(left.err, HasSubstr("3 connections left after 100 ms\n"));
+    const Ran other = run({"--socket", socket, "backend", "drain", "192.0.2.29:3306", "--wait=1"});
+    EXPECT_EQ(other.code, 1);
+    EXPECT_THAT(other.err, HasSubstr("192.0.2.29:3306 is not drained any more\n"));
+}
+
+TEST_F(WithAgent, ABackendThatIsNotDrainedSaysWhy) {
+    agent.handler.refusal = {control::Outcome::unknown, "unknown backend \"x\"", "name one"};
+    const Ran refused = run({"--socket", socket, "backend", "drain", "x", "--wait"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.err, HasSubstr("hamr: unknown backend \"x\"\n"));
+}
+
 TEST_F(WithAgent, VersionOfBoth) {
     EXPECT_EQ(run({"version", "--socket", socket}).out, "hamr 0.1.0\nhamrd 0.1.0 (running)\n");
 }
@@ -279,10 +320,18 @@ TEST(Cli, Keygen) {
 TEST(Cli, Help) {
     const Ran general = run({"--help"});
     EXPECT_EQ(general.code, 0);
-    for (const char* command : {"status", "failover", "drain", "undrain", "reload", "history",
-                                "check", "keygen", "version"}) {
+    for (const char* command :
+         {"status", "failover", "drain", "undrain", "backend drain", "backend undrain", "reload",
+          "history", "check", "keygen", "version"}) {
         EXPECT_THAT(general.out, HasSubstr(std::string("\n  ") + command));
-        for (const auto& words : {std::vector<std::string>{command, "--help"}, {"help", command}}) {
+        std::vector<std::string> name;
+        std::istringstream stream(command);
+        for (std::string word; stream >> word;) name.push_back(word);
+        std::vector<std::string> after = name;
+        after.emplace_back("--help");
+        std::vector<std::string> before{"help"};
+        before.insert(before.end(), name.begin(), name.end());
+        for (const auto& words : {after, before}) {
             const Ran one = run(words);
             EXPECT_EQ(one.code, 0);
             EXPECT_THAT(one.out, StartsWith(std::string("usage: hamr ") + command));
@@ -304,6 +353,13 @@ TEST(Cli, UsageErrors) {
         {{"status", "--json=yes"}, "hamr: --json takes no value\n"},
         {{"status", "extra"}, "hamr: too many arguments: extra\n"},
         {{"check"}, "hamr: FILE is missing\n"},
+        {{"backend"}, "hamr: the command is not complete: backend drain or backend undrain\n"},
+        {{"backend", "drian"},
+         "hamr: unknown command backend drian; did you mean \"backend drain\"?\n"},
+        {{"backend", "drain"}, "hamr: ADDRESS is missing\n"},
+        {{"backend", "drain", "a", "b"}, "hamr: too many arguments: b\n"},
+        {{"backend", "drain", "a", "--wait=soon"}, "hamr: --wait=soon is not a time of at most"},
+        {{"backend", "drain", "a", "--wait=2000m"}, "hamr: --wait=2000m is not a time of at most"},
         {{"check", "--", "-a", "-b"}, "hamr: too many arguments: -b\n"},
     };
     for (const UsageRow& row : rows) {

@@ -65,10 +65,14 @@ TEST(Restart, a_program_that_cannot_be_executed_leaves_everything_as_it_was) {
     Life life;
     life.at = BootClock::now();
     life.lock = ::memfd_create("lock", MFD_CLOEXEC);
+    const int careless = ::memfd_create("careless", 0);
     const Error error = execute("/nonexistent/hamrd", {"hamrd"}, &life);
     EXPECT_NE(error.message().find("/nonexistent/hamrd"), std::string::npos);
     EXPECT_EQ(::fcntl(life.lock, F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(::fcntl(careless, F_GETFD), FD_CLOEXEC) << "nothing goes over by accident";
+    EXPECT_EQ(::fcntl(STDERR_FILENO, F_GETFD), 0);
     ::close(life.lock);
+    ::close(careless);
     const auto self = next_program();
     ASSERT_TRUE(self);
     EXPECT_EQ(::access(self->c_str(), X_OK), 0);

@@ -30,6 +30,10 @@ class FakeHandler : public control::Handler {
             current.drain = steps.front();
             steps.pop_front();
         }
+        if (!backends.empty() && !flows.empty()) {
+            current.router.backends.front().flows = flows.front();
+            flows.pop_front();
+        }
         return current;
     }
     std::vector<control::HistoryEntry> history() override { return past; }
@@ -71,6 +75,23 @@ class FakeHandler : public control::Handler {
               request.drained ? "router1 drains" : "router1 takes part again", ""});
     }
 
+    void drain_backend(control::BackendRequest request,
+                       std::function<void(control::BackendAnswer)> done) override {
+        backends.push_back(request);
+        if (refusal.outcome != control::Outcome::done) {
+            return done({refusal.outcome, refusal.message, refusal.remedy, {}, {}, {}});
+        }
+        for (control::BackendStatus& backend : current.router.backends) {
+            if (backend.address == request.address) backend.draining = request.draining;
+        }
+        done({control::Outcome::done,
+              request.address + (request.draining ? " is draining" : " is used again"),
+              "",
+              request.address,
+              {"router2"},
+              notes});
+    }
+
     void restart(std::function<void(control::Answer)> done) override {
         if (refusal.outcome != control::Outcome::done) return done(refusal);
         current.started = current.started.value_or(control::WallTime{}) + std::chrono::seconds(1);
@@ -85,6 +106,10 @@ class FakeHandler : public control::Handler {
     /// What a refused drain, undrain or reload is answered with; Outcome::done: none is refused.
     control::Answer refusal;
     std::vector<control::DrainRequest> drains;
+    std::vector<control::BackendRequest> backends;
+    std::vector<std::string> notes;  ///< of the answer to an order about a backend
+    /// Flows of the first backend: each status() after a drain takes one; the last one stays.
+    std::deque<std::uint64_t> flows;
     /// How a drain goes on: each status() after it takes one; the last one stays.
     std::deque<control::DrainStatus> steps;
     bool draining = false;

@@ -57,7 +57,7 @@ TEST(StatusJson, IsTheTextOfTheDesign) {
         R"("router":{"kind":"embedded","state":"degraded","flows":812,)"
         R"("reason":"no secondary: ro leads to the primary","backends":[{)"
         R"("address":"192.0.2.21:3306","role":"primary","state":"up","topology":"replication",)"
-        R"("note":""}]},"checks":[],)"
+        R"("note":"","draining":false,"flows":0}]},"checks":[],)"
         R"("drain":{"state":"none","connections":0,"left_ms":null,"note":""},)"
         R"("drops":{"bad_signature":0,"replayed":0,"wrong_cluster":0,)"
         R"("unknown_node":0,"malformed":0},)"
@@ -86,12 +86,18 @@ TEST(StatusJson, OfASupervisedRouterThereAndBack) {
 TEST(StatusJson, FlowsThereAndBack) {
     Status status = sample_status();
     EXPECT_THAT(to_json(status), Not(HasSubstr("streams")));
-    status.flows = FlowsStatus{812, 5, {{"router2", "synced", 0.25, 0.5, 1}}, 2, 3};
-    EXPECT_THAT(to_json(status),
-                HasSubstr(R"("flows":{"own":812,"replicas":5,"streams":[{"peer":"router2",)"
-                          R"("state":"synced","lag_ms":0.25,"delay_ms":0.5,"resyncs":1}],)"
-                          R"("missed":2,"refused":3})"));
+    status.flows =
+        FlowsStatus{812, 5, {{"router2", "synced", 0.25, 0.5, 1}}, 2, 3, 4, 900, 262144, 6};
+    status.beats = {1000, 10.5, 11.25, 23};
+    EXPECT_THAT(
+        to_json(status),
+        HasSubstr(R"("flows":{"own":812,"replicas":5,"streams":[{"peer":"router2",)"
+                  R"("state":"synced","lag_ms":0.25,"delay_ms":0.5,"resyncs":1}],)"
+                  R"("missed":2,"refused":3,"waiting":4,"entries":900,"most_entries":262144,)"
+                  R"("dropped":6})"));
+    EXPECT_THAT(to_json(status), HasSubstr(R"("pulse":{"gaps":1000,"p50_ms":10.5,)"));
     EXPECT_EQ(parse_status(to_json(status))->flows, status.flows);
+    EXPECT_EQ(parse_status(to_json(status))->beats, status.beats);
 }
 
 TEST(StatusJson, EveryWordThereAndBack) {
@@ -223,6 +229,25 @@ TEST(DrainJson, AnswerThereAndBack) {
     EXPECT_EQ(text.error, "no peer");
     EXPECT_EQ(text.remedy, "heal one");
     EXPECT_FALSE(parse_answer("{}"));
+}
+
+TEST(BackendJson, ThereAndBack) {
+    EXPECT_EQ(to_json(BackendRequest{true, "192.0.2.21:3306"}), R"({"address":"192.0.2.21:3306"})");
+    EXPECT_EQ(parse_backend_request(R"({"address":"192.0.2.21"})"),
+              (BackendRequest{true, "192.0.2.21"}));
+    const auto error = [](std::string_view text) {
+        return parse_backend_request(text).error().message();
+    };
+    EXPECT_EQ(error(""), "the request has no \"address\"");
+    EXPECT_EQ(error(R"({"address":3306})"), "the request \"address\" is not a string");
+    EXPECT_EQ(error(R"({"address":"a","wait":1})"), "the request has an unknown key \"wait\"");
+    const BackendAnswer answer{Outcome::done,     "it is draining", "",
+                               "192.0.2.21:3306", {"router2"},      {"route rw leads nowhere now"}};
+    EXPECT_EQ(parse_backend_answer(to_json(answer)), answer);
+    BackendAnswer refused;
+    refused.outcome = Outcome::refused;
+    refused.message = "router haproxy routes by itself";
+    EXPECT_EQ(parse_error(to_json(refused)).error, refused.message);
 }
 
 TEST(CheckNames, FindsWhatNoDaemonHasToJudge) {

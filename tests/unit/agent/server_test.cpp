@@ -146,6 +146,20 @@ TEST_F(ControlServer, DrainsTakesBackAndReloads) {
     EXPECT_EQ(agent.handler.drains.size(), 2U);
 }
 
+TEST_F(ControlServer, DrainsABackendAndTakesItBack) {
+    FakeAgent agent(options());
+    ASSERT_TRUE(agent.start());
+    const std::string body = R"({"address":"192.0.2.21:3306"})";
+    const Response drained = ask("POST", "/v1/backend/drain", body);
+    EXPECT_EQ(drained.http, 200U);
+    EXPECT_EQ(parse_backend_answer(drained.body)->confirmed, std::vector<std::string>{"router2"});
+    EXPECT_EQ(ask("POST", "/v1/backend/undrain", body).http, 200U);
+    EXPECT_EQ(ask("POST", "/v1/backend/drain", "{}").http, 400U);
+    EXPECT_EQ(ask("GET", "/v1/backend/drain").http, 405U);
+    EXPECT_EQ(agent.handler.backends,
+              (std::vector<BackendRequest>{{true, "192.0.2.21:3306"}, {false, "192.0.2.21:3306"}}));
+}
+
 TEST_F(ControlServer, ARefusedDrainSaysWhy) {
     FakeAgent agent(options());
     agent.handler.refusal = {Outcome::refused, "no other router is able to lead", "heal router2"};
@@ -166,6 +180,8 @@ TEST_F(ControlServer, AWitnessHasNothingToDrainOrReload) {
         EXPECT_EQ(refused.http, 409U) << path;
         EXPECT_THAT(refused.body, HasSubstr("this node, witness1, is a witness"));
     }
+    EXPECT_EQ(ask("POST", "/v1/backend/drain", R"({"address":"192.0.2.21"})").http, 409U);
+    EXPECT_TRUE(agent.handler.backends.empty());
     EXPECT_TRUE(agent.handler.drains.empty());
 }
 

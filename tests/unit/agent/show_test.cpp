@@ -119,6 +119,18 @@ TEST(ShowStatus, ALeaseWithoutAVoteToSpare) {
     EXPECT_THAT(page(status), HasSubstr("2 votes, 2 needed: none to spare\n"));
 }
 
+TEST(ShowStatus, ADrainedBackendAndWhatIsLeftOfIt) {
+    control::Status status = well();
+    status.router.backends[0].draining = true;
+    status.router.backends[0].state = control::BackendState::draining;
+    status.router.backends[0].flows = 12;
+    status.router.backends[1].draining = true;
+    EXPECT_THAT(page(status), HasSubstr("  192.0.2.21:3306  primary  draining        replication  "
+                                        "12 connections left\n"
+                                        "  192.0.2.22:3306  unknown  down, draining  -            "
+                                        "no connection left; connection refused\n"));
+}
+
 TEST(ShowStatus, NobodyLeads) {
     control::Status status = well();
     status.groups[0].leader.reset();

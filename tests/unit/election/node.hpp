@@ -78,6 +78,7 @@ struct Plan {
     std::string self = "a";
     std::string cluster = "test";
     int groups = 1;
+    bool same_voters = true;
 };
 
 inline constexpr BootId own_boot{0xa001};
@@ -248,6 +249,7 @@ class Node {
         settings.self = plan.self;
         settings.mode = plan.mode;
         settings.timing = plan.timing;
+        settings.same_voters = plan.same_voters;
         for (const std::string& node : plan.nodes) {
             const bool witness = std::find(plan.witnesses.begin(), plan.witnesses.end(), node) !=
                                  plan.witnesses.end();

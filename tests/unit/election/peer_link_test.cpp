@@ -119,6 +119,19 @@ TEST_F(Link, A10_a_new_boot_retires_the_former) {
     EXPECT_EQ(verdict(echoing(BootId{7}, 12, my_boot, 30)), "replayed") << "whatever it echoes";
 }
 
+TEST_F(Link, A10_a_boot_that_a_late_frame_of_an_older_one_has_retired_comes_back) {
+    confirm(BootId{7}, 10, 20);
+    confirm(BootId{9}, 5, 21);
+    // Boot 8 lived before 9; its frame was long on its way, and echoes more.
+    confirm(BootId{8}, 25, 30);
+    EXPECT_EQ(verdict(echoing(BootId{9}, 6, my_boot, 50)), "replayed") << "sent before that";
+    Frame fresh = echoing(BootId{9}, 7, my_boot, 51);
+    EXPECT_EQ(link.judge(now, fresh, 0, me, my_boot, Sequence{51}).verdict, Verdict::used);
+    EXPECT_EQ(link.boot(), BootId{9});
+    Frame late = echoing(BootId{8}, 26, my_boot, 51);
+    EXPECT_EQ(link.judge(now, late, 0, me, my_boot, Sequence{51}).verdict, Verdict::dropped);
+}
+
 TEST_F(Link, A10_the_last_eight_retired_are_remembered) {
     for (std::uint64_t boot = 1; boot <= 9; ++boot) confirm(BootId{boot}, 1, 20 + boot);
     for (std::uint64_t boot = 1; boot <= 8; ++boot) {

@@ -286,6 +286,17 @@ TEST_F(Restarted, M6_members_of_another_configuration_do_not_tell) {
     EXPECT_EQ(node.state(), State::starting);
 }
 
+TEST(RestartedWithOthers, M6_for_3_s_whatever_the_members_tell) {
+    Node node{Plan{.same_voters = false}};
+    Puppet b = Node::puppet("b");
+    Puppet c = Node::puppet("c");
+    node.hear(b);
+    node.hear(c);
+    EXPECT_EQ(node.state(), State::starting) << "one that is no member any more may lead";
+    node.run(3s);
+    EXPECT_NE(node.state(), State::starting);
+}
+
 TEST_F(Restarted, M6_the_first_thing_it_does_is_to_shut_its_gate) {
     ASSERT_FALSE(node.actions.empty());
     const auto* gate = std::get_if<SetGate>(&node.actions.front());

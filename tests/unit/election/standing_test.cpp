@@ -82,6 +82,21 @@ TEST_F(Asker, M8_an_echo_that_is_too_old_gives_nothing) {
     EXPECT_EQ(node.state(), State::candidate);
 }
 
+TEST_F(Asker, M8_a_promise_to_an_earlier_life_gives_nothing) {
+    b.word.supports = a;
+    node.hear(b);
+    b.promise(a, term());
+    Frame greeted = node.frame(b);
+    const Echo present = greeted.echoes.front();
+    Echo earlier = present;
+    earlier.boot = BootId{0xdead};
+    greeted.echoes = {earlier, present};
+    node.hear(greeted);
+    EXPECT_EQ(node.state(), State::candidate) << "b has not confirmed this life yet";
+    node.hear(b);
+    EXPECT_EQ(node.state(), State::leader);
+}
+
 TEST_F(Asker, M8_the_promise_of_who_is_not_compatible_gives_nothing) {
     b.word.supports = a;
     node.hear(b);

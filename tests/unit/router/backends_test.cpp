@@ -230,5 +230,49 @@ TEST_F(BackendsTest, no_routes_is_off) {
     EXPECT_EQ(Backends({}).verdict().demotion, 0u);
 }
 
+TEST_F(BackendsTest, R6_a_draining_backend_gets_nothing_new_and_keeps_its_role) {
+    source_and_two_replicas();
+    EXPECT_TRUE(backends_.drain(b, true));
+    EXPECT_THAT(ro(), ElementsAre(c));
+    EXPECT_EQ(backends_.view()[1].state, BackendState::draining);
+    EXPECT_TRUE(backends_.view()[1].draining);
+    EXPECT_EQ(backends_.view()[1].role, Role::secondary);
+    EXPECT_THAT(backends_.drained_routes(), IsEmpty());
+    EXPECT_TRUE(backends_.drain(c, true));
+    EXPECT_THAT(ro(), ElementsAre(a)) << "falls back";
+    EXPECT_TRUE(backends_.drain(b, false));
+    EXPECT_THAT(ro(), ElementsAre(b));
+}
+
+TEST_F(BackendsTest, R6_a_draining_backend_that_is_down_shows_both) {
+    source_and_two_replicas();
+    (void)backends_.drain(b, true);
+    (void)fails(b, FailureKind::refused);
+    EXPECT_EQ(backends_.view()[1].state, BackendState::down);
+    EXPECT_TRUE(backends_.view()[1].draining);
+}
+
+TEST_F(BackendsTest, R6_a_route_drained_of_all_is_told_and_demotes_nobody) {
+    source_and_two_replicas();
+    (void)backends_.drain(a, true);
+    EXPECT_THAT(rw(), IsEmpty());
+    EXPECT_THAT(backends_.drained_routes(), ElementsAre("rw"));
+    Verdict verdict = backends_.verdict();
+    EXPECT_EQ(verdict.state, RouterState::degraded);
+    EXPECT_EQ(verdict.demotion, 0U);
+    EXPECT_THAT(verdict.reason, HasSubstr("no backend for rw: 192.0.2.21:3306 draining"));
+    ASSERT_THAT(verdict.warnings, SizeIs(1));
+    EXPECT_EQ(verdict.warnings[0].what,
+              "route rw leads nowhere: what could serve it is draining (192.0.2.21:3306)");
+    for (const Endpoint& server : {b, c}) (void)backends_.drain(server, true);
+    EXPECT_EQ(backends_.verdict().state, RouterState::failed);
+    EXPECT_EQ(backends_.verdict().demotion, 0U);
+    // What is lost besides counts, drained or not.
+    (void)fails(a, FailureKind::refused);
+    EXPECT_EQ(backends_.verdict().demotion, demotion_route_lost);
+    for (const Endpoint& server : {b, c}) (void)fails(server, FailureKind::refused);
+    EXPECT_EQ(backends_.verdict().demotion, demotion_all_lost);
+}
+
 }  // namespace
 }  // namespace hamr::router

@@ -71,6 +71,23 @@ TEST_F(ReplicasTest, a_flow_of_the_leader_goes_into_the_kernel_changes_there_and
     EXPECT_EQ(table.size(), 0U);
 }
 
+TEST_F(ReplicasTest, flows_are_counted_by_their_backend_wherever_they_are) {
+    Flow other = flow(3);
+    other.translation->backend = *Endpoint::parse("192.0.2.22:3306");
+    table.lead(0, true);
+    table.local(flow(1), Heard::begun);
+    table.local(other, Heard::begun);
+    table.local({id(4), TcpState::established, {}}, Heard::begun);
+    Flow elsewhere = flow(2);
+    elsewhere.id.vip.address = *IpAddress::parse("192.0.2.101");
+    hears(peer, elsewhere);
+    EXPECT_THAT(table.by_backend(),
+                ElementsAre(testing::Pair(*Endpoint::parse("192.0.2.21:3306"), 2),
+                            testing::Pair(*Endpoint::parse("192.0.2.22:3306"), 1)));
+    table.local_gone(other.id);
+    EXPECT_THAT(table.by_backend(), SizeIs(1));
+}
+
 TEST_F(ReplicasTest, other_ways_are_another_entry) {
     hears(peer, flow(1));
     (void)work();
@@ -230,6 +247,75 @@ TEST_F(ReplicasTest, time_outs_are_renewed) {
     (void)work();
     table.refresh_replicas();
     EXPECT_THAT(work(), ElementsAre(KernelWork{id(1), flow(1), true}));
+}
+
+// A full kernel ----------------------------------------------------------------------------------
+
+TEST_F(ReplicasTest, what_a_full_kernel_refused_is_told_again_when_there_is_room) {
+    for (std::uint16_t port = 1; port <= 3; ++port) hears(peer, flow(port));
+    (void)work();
+    for (std::uint16_t port = 1; port <= 3; ++port) table.not_installed(id(port), true);
+    EXPECT_EQ(table.waiting(), 3U);
+    EXPECT_EQ(table.installed(), 0U);
+    EXPECT_THAT(work(), IsEmpty()) << "not by itself";
+    table.retry_refused(2);
+    EXPECT_THAT(work(), SizeIs(2));
+    EXPECT_EQ(table.waiting(), 1U);
+    table.retry_refused(2);
+    EXPECT_THAT(work(), SizeIs(1));
+    EXPECT_EQ(table.waiting(), 0U);
+    EXPECT_EQ(table.installed(), 3U);
+}
+
+TEST_F(ReplicasTest, what_waits_and_ends_is_forgotten) {
+    hears(peer, flow(1));
+    hears(peer, flow(2));
+    (void)work();
+    table.not_installed(id(1), true);
+    table.not_installed(id(2), true);
+    table.remove(peer, id(1));
+    EXPECT_EQ(table.waiting(), 1U);
+    table.forget(peer);
+    EXPECT_EQ(table.waiting(), 0U);
+    EXPECT_THAT(work(), IsEmpty()) << "the kernel has nothing to delete";
+}
+
+TEST_F(ReplicasTest, a_client_whose_flow_waits_is_reset_at_a_takeover_and_others_live_on) {
+    hears(peer, flow(1));
+    hears(peer, flow(2));
+    (void)work();
+    table.not_installed(id(1), true);
+    table.lead(0, true);
+    EXPECT_THAT(table.foreign(0), ElementsAre(id(1)));
+    EXPECT_EQ(own(), 1U);
+    table.retry_refused(all);
+    EXPECT_THAT(work(), IsEmpty()) << "its client is being reset";
+    EXPECT_EQ(table.waiting(), 0U);
+    EXPECT_THAT(table.foreign(0), ElementsAre(id(1)));
+}
+
+TEST_F(ReplicasTest, what_waits_is_told_when_it_changes_too_and_may_wait_again) {
+    hears(peer, flow(1));
+    (void)work();
+    table.not_installed(id(1), true);
+    const Flow ending = flow(1, 0, TcpState::fin_wait);
+    hears(peer, ending);
+    EXPECT_THAT(work(), ElementsAre(KernelWork{id(1), ending, false}));
+    EXPECT_EQ(table.waiting(), 0U);
+    table.not_installed(id(1), true);
+    table.not_installed(id(1), true);
+    EXPECT_EQ(table.waiting(), 1U);
+}
+
+TEST_F(ReplicasTest, a_flow_that_waits_and_begins_here_is_this_nodes_own) {
+    hears(peer, flow(1));
+    (void)work();
+    table.not_installed(id(1), true);
+    table.lead(0, true);
+    table.local(flow(1), Heard::begun);
+    EXPECT_EQ(table.waiting(), 0U);
+    EXPECT_EQ(own(), 1U);
+    EXPECT_THAT(table.foreign(0), IsEmpty());
 }
 
 }  // namespace

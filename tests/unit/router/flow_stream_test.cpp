@@ -19,7 +19,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-// Rules F1 to F12 of docs/protocol.md, between two ends on the loopback.
+// Rules F1 to F12, F19 and F20 of docs/protocol.md, between two ends on the loopback.
 
 namespace hamr::router_io {
 namespace {
@@ -330,8 +330,9 @@ Flow flow(std::uint32_t number) {
 struct Node {
     Node(asio::io_context& io, const std::string& self, const std::string& peer,
          const Endpoint& peer_at)
-        : streams(io.get_executor(), {self, {loopback()}, {{peer, {peer_at}}}, {key("k", 1)}},
-                  events()),
+        : streams(io.get_executor(),
+                  // A loop that a test holds up is no peer that is gone.
+                  {self, {loopback()}, {{peer, {peer_at}}}, {key("k", 1)}, 4 * patience}, events()),
           replica(table, streams, 1, 0, 99) {}
 
     FlowStreams::Events events() {
@@ -342,7 +343,10 @@ struct Node {
             replica.down(BootClock::now());
         };
         made.heard = [this](std::size_t, const FlowMessage& message) {
-            return replica.heard(message, reset, BootClock::now());
+            const bool fits = replica.heard(message, reset, BootClock::now());
+            const auto* told = std::get_if<router::TellOrders>(&message);
+            if (fits && told != nullptr) orders.push_back(*told);
+            return fits;
         };
         made.drained = [this](std::size_t) { replica.drained(BootClock::now()); };
         return made;
@@ -365,9 +369,35 @@ struct Node {
     }
     FlowTable table{config()};
     std::vector<router::FlowId> reset;
+    std::vector<router::TellOrders> orders;
     std::vector<std::string> downs;
     FlowStreams streams;
     FlowReplica replica;
+};
+
+/// A node that says what a test lets it say, and notes what it hears.
+struct FlowMessages {
+    FlowMessages(asio::io_context& io, const std::string& self, const std::string& peer)
+        : streams(io.get_executor(), {self, {loopback()}, {{peer, {loopback(1)}}}, {key("k", 1)}},
+                  events()) {}
+
+    FlowStreams::Events events() {
+        FlowStreams::Events made;
+        made.up = [](std::size_t) {};
+        made.down = [](std::size_t, const std::string&) {};
+        made.heard = [this](std::size_t, const FlowMessage& message) {
+            heard.push_back(message);
+            return true;
+        };
+        made.drained = [](std::size_t) {};
+        return made;
+    }
+    void say(const FlowMessage& message) {
+        streams.send(0, std::make_shared<const std::vector<std::byte>>(router::encode(message)));
+    }
+
+    std::vector<FlowMessage> heard;
+    FlowStreams streams;
 };
 
 struct FlowReplicaTest : testing::Test {
@@ -480,6 +510,87 @@ TEST_F(FlowReplicaTest, a_leader_that_has_reset_all_tells_the_former_one) {
         return b->table.count(1) == 0;
     }));
     EXPECT_EQ(a->table.count(0), 0U);
+}
+
+// Drained backends --------------------------------------------------------------------------------
+
+router::BackendOrder order(std::uint16_t port, bool draining = true) {
+    return {{IpAddress::v4({192, 0, 2, 21}), port}, draining, port, "a"};
+}
+
+TEST_F(FlowReplicaTest, F19_orders_are_told_at_the_beginning_and_when_they_change) {
+    a->replica.tell_orders({order(1)}, true);
+    ASSERT_TRUE(a->streams.start());
+    ASSERT_TRUE(both_until([&] { return b->orders.size() == 1; }));
+    EXPECT_EQ(b->orders[0], (router::TellOrders{true, {order(1)}}));
+    EXPECT_EQ(a->status().orders, OrdersHeard::yes);
+    EXPECT_TRUE(a->status().connected);
+    a->replica.tell_orders({order(1), order(2)}, false);
+    ASSERT_TRUE(both_until([&] { return b->orders.size() == 2; }));
+    EXPECT_EQ(b->orders[1], (router::TellOrders{false, {order(1), order(2)}}));
+    b->replica.tell_orders({order(3)}, true);
+    ASSERT_TRUE(both_until([&] { return a->orders.size() == 1; }));
+}
+
+TEST_F(FlowReplicaTest, F20_all_orders_that_there_can_be_are_told) {
+    std::vector<router::BackendOrder> all;
+    while (all.size() < router::max_backend_orders) {
+        all.push_back(order(static_cast<std::uint16_t>(all.size() + 1)));
+    }
+    a->replica.tell_orders(all, true);
+    ASSERT_TRUE(a->streams.start());
+    const auto told = [&] {
+        std::size_t count = 0;
+        for (const router::TellOrders& each : b->orders) count += each.orders.size();
+        return count;
+    };
+    ASSERT_TRUE(both_until([&] { return told() == all.size(); }));
+}
+
+/// As the first version did: a hello of 1 and no ack before anything is to be acknowledged.
+TEST_F(FlowReplicaTest, F19_a_node_of_protocol_1_is_not_told) {
+    FlowMessages first(io_b, "b", "a");
+    ASSERT_TRUE(first.streams.start());
+    a.emplace(io_a, "a", "b", first.streams.listening().at(0));
+    a->replica.tell_orders({order(1)}, true);
+    ASSERT_TRUE(a->streams.start());
+    ASSERT_TRUE(both_until([&] { return !first.heard.empty(); }));
+    first.say(router::FlowHello{1, 7});
+    first.say(router::SnapshotBegin{1, 0});
+    first.say(router::SnapshotEnd{2});
+    ASSERT_TRUE(both_until([&] { return a->status().orders == OrdersHeard::no; }));
+    a->replica.tell_orders({order(2)}, false);
+    first.say(router::FlowAck{1});
+    a->replica.tick(BootClock::now());
+    const auto pinged = [&] { return std::holds_alternative<FlowPing>(first.heard.back()); };
+    ASSERT_TRUE(both_until(pinged));
+    for (const FlowMessage& message : first.heard) {
+        EXPECT_FALSE(std::holds_alternative<router::TellOrders>(message));
+    }
+    EXPECT_EQ(std::get<router::FlowHello>(first.heard.at(0)).protocol, 1U)
+        << "the first version ends a connection with another hello";
+    EXPECT_EQ(first.heard.at(1), FlowMessage(router::FlowAck{0})) << "which it takes for nothing";
+    EXPECT_TRUE(a->streams.is_up(0));
+}
+
+TEST_F(FlowReplicaTest, F19_a_hello_of_2_is_as_good_and_one_of_3_is_not) {
+    for (const std::uint16_t protocol : {std::uint16_t{2}, std::uint16_t{3}}) {
+        FlowMessages other(io_b, "b", "a");
+        ASSERT_TRUE(other.streams.start());
+        a.emplace(io_a, "a", "b", other.streams.listening().at(0));
+        a->replica.tell_orders({order(1)}, true);
+        ASSERT_TRUE(a->streams.start());
+        ASSERT_TRUE(both_until([&] { return !other.heard.empty(); }));
+        other.say(router::FlowHello{protocol, 7});
+        const auto told = [&] {
+            return std::holds_alternative<router::TellOrders>(other.heard.back());
+        };
+        if (protocol == 2) {
+            EXPECT_TRUE(both_until(told));
+        } else {
+            EXPECT_TRUE(both_until([&] { return !a->downs.empty(); }));
+        }
+    }
 }
 
 }  // namespace

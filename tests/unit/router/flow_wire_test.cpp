@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-// Rules F1, F2 and F6 to F12 of docs/protocol.md, as far as they are about bytes.
+// Rules F1, F2, F6 to F12 and F20 of docs/protocol.md, as far as they are about bytes.
 
 namespace hamr::router {
 namespace {
@@ -47,19 +47,31 @@ Flow v6_flow() {
     return flow;
 }
 
+BackendOrder v4_order() {
+    return {*Endpoint::parse("192.0.2.22:3306"), true, 3, "router1"};
+}
+
 std::vector<FlowMessage> samples() {
     AddFlows full{3, {}};
     for (std::size_t i = 0; i < max_flows_in_message; ++i) full.flows.push_back(v6_flow());
-    return {FlowHello{1, 0x1122334455667788},
-            SnapshotBegin{1, 70'000},
-            SnapshotEnd{2},
-            AddFlows{3, {v4_flow(), v6_flow()}},
-            full,
-            RemoveFlows{4, {v4_flow().id, v6_flow().id}},
-            TakenOver{5, {*IpAddress::parse("192.0.2.100"), *IpAddress::parse("2001:db8::100")}},
-            FlowPing{0},
-            FlowPing{77},
-            FlowAck{0xffffffffffffffff}};
+    TellOrders many{false, {}};
+    while (many.orders.size() < max_orders_in_message) {
+        many.orders.push_back({*Endpoint::parse("[2001:db8::21]:3306"), true, max_order_counter,
+                               std::string(max_order_node, 'r')});
+    }
+    return {
+        FlowHello{1, 0x1122334455667788},
+        SnapshotBegin{1, 70'000},
+        SnapshotEnd{2},
+        AddFlows{3, {v4_flow(), v6_flow()}},
+        full,
+        RemoveFlows{4, {v4_flow().id, v6_flow().id}},
+        TakenOver{5, {*IpAddress::parse("192.0.2.100"), *IpAddress::parse("2001:db8::100")}},
+        FlowPing{0},
+        FlowPing{77},
+        FlowAck{0xffffffffffffffff},
+        TellOrders{true, {v4_order(), {*Endpoint::parse("[2001:db8::21]:3306"), false, 2, "b"}}},
+        many};
 }
 
 TEST(FlowWireTest, every_message_survives_the_way) {
@@ -78,6 +90,8 @@ TEST(FlowWireTest, the_example_of_the_protocol_is_true) {
               from_hex("04 0000000000000007 0001 04 03 00 00 c0000232 9c40 c0000264 192e"));
     EXPECT_EQ(encode(RemoveFlows{8, {v4_flow().id}}),
               from_hex("05 0000000000000008 0001 04 00 c0000232 9c40 c0000264 192e"));
+    EXPECT_EQ(encode(TellOrders{true, {v4_order()}}),
+              from_hex("09 01 0001 04 01 0000000000000003 c0000216 0cea 07 726f7574657231"));
 }
 
 TEST(FlowWireTest, what_is_cut_short_or_too_long_is_refused) {
@@ -102,7 +116,7 @@ TEST(FlowWireTest, hostile_messages_are_refused) {
     const Hostile rows[] = {
         {"nothing", ""},
         {"type 0", "00 0000000000000001"},
-        {"type 9", "09 0000000000000001"},
+        {"type 10", "0a 0000000000000001"},
         {"protocol 0", "01 0000 0000000000000001"},
         {"boot 0", "01 0001 0000000000000000"},
         {"sequence 0", "03 0000000000000000"},
@@ -127,6 +141,21 @@ TEST(FlowWireTest, hostile_messages_are_refused) {
          "05 0000000000000001 0001 04 01 c0000232 9c40 c0000264 192e"},
         {"no addresses", "06 0000000000000001 0000"},
         {"too many addresses", "06 0000000000000001 0401"},
+        {"no orders", "09 01 0000"},
+        {"too many orders", "09 01 0101"},
+        {"neither heard nor standing",
+         "09 02 0001 04 01 0000000000000003 c0000216 0cea 07 726f7574657231"},
+        {"neither drain nor undrain",
+         "09 01 0001 04 02 0000000000000003 c0000216 0cea 07 726f7574657231"},
+        {"an order's counter 0",
+         "09 01 0001 04 01 0000000000000000 c0000216 0cea 07 726f7574657231"},
+        {"an order's counter beyond the end",
+         "09 01 0001 04 01 4000000000000001 c0000216 0cea 07 726f7574657231"},
+        {"an order's port 0", "09 01 0001 04 01 0000000000000003 c0000216 0000 07 726f7574657231"},
+        {"an order of nobody", "09 01 0001 04 01 0000000000000003 c0000216 0cea 00"},
+        {"a name with a line end",
+         "09 01 0001 04 01 0000000000000003 c0000216 0cea 07 726f7574650a31"},
+        {"half a name", "09 01 0001 04 01 0000000000000003 c0000216 0cea 07 726f75"},
         {"half an address", "06 0000000000000001 0001 06 20010db8"},
     };
     for (const Hostile& row : rows) {
@@ -159,7 +188,7 @@ TEST(FlowWireTest, random_bytes_are_survived) {
     for (int i = 0; i < 20'000; ++i) {
         Buffer bytes(draw.below(120));
         for (std::byte& b : bytes) b = static_cast<std::byte>(draw.below(256));
-        if (!bytes.empty()) bytes[0] = static_cast<std::byte>(1 + draw.below(8));
+        if (!bytes.empty()) bytes[0] = static_cast<std::byte>(1 + draw.below(9));
         const auto read = decode_flow_message(bytes);
         if (read) {
             EXPECT_EQ(encode(*read), bytes);
@@ -193,7 +222,8 @@ TEST(FlowWireTest, numbered_messages_are_those_that_change_something) {
     for (const FlowMessage& message : samples()) {
         const bool plain = std::holds_alternative<FlowHello>(message) ||
                            std::holds_alternative<FlowPing>(message) ||
-                           std::holds_alternative<FlowAck>(message);
+                           std::holds_alternative<FlowAck>(message) ||
+                           std::holds_alternative<TellOrders>(message);
         EXPECT_EQ(sequence_of(message).has_value(), !plain) << message.index();
     }
 }

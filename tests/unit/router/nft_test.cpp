@@ -5,13 +5,16 @@
 #include "tests/unit/router/lab_net.hpp"
 #include "tests/unit/router/sample_ruleset.hpp"
 
+#include <array>
 #include <fstream>
 #include <optional>
 #include <vector>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace hamr::router_io {
 namespace {
@@ -95,6 +98,33 @@ TEST_F(NftTest, the_newest_waiting_text_wins) {
     EXPECT_EQ(
         ns_->sh("nft list table inet first >/dev/null && nft list table inet third >/dev/null"), 0);
     EXPECT_FALSE(nft.busy());
+}
+
+// Asio recycles what it knows of a descriptor: what was still to be told of a closed one is told of
+// the next. Here the first of two ready pipes closes the other, and nft's end gets its event.
+TEST(Nft, an_event_that_was_meant_for_another_descriptor_is_no_end) {
+    boost::asio::io_context io;
+    const lab::TemporaryFolder folder;
+    const std::string program = folder.path() + "/nft";
+    std::ofstream(program) << "#!/bin/sh\nexec sleep 0.1\n";
+    ::chmod(program.c_str(), 0755);
+    Nft nft(io.get_executor(), {program, std::chrono::seconds(5)});
+    std::optional<Result<>> result;
+    using Descriptor = boost::asio::posix::stream_descriptor;
+    std::array<Descriptor, 2> ready{Descriptor(io), Descriptor(io)};
+    for (std::size_t own = 0; own < ready.size(); ++own) {
+        std::array<int, 2> ends{};
+        ASSERT_EQ(::pipe(ends.data()), 0);
+        ASSERT_EQ(::close(ends[1]), 0);
+        ready[own].assign(ends[0]);
+        ready[own].async_wait(Descriptor::wait_read, [&, own](boost::system::error_code error) {
+            if (error) return;
+            ready[1 - own].close();
+            nft.apply("", [&](Result<> got) { result = std::move(got); });
+        });
+    }
+    ASSERT_TRUE(lab::run_until(io, [&] { return result.has_value(); }));
+    EXPECT_TRUE(*result) << result->error().message();
 }
 
 TEST_F(NftTest, a_missing_program_names_the_package) {

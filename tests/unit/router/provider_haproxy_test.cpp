@@ -221,6 +221,11 @@ listen after
     EXPECT_EQ(plan.stats_socket, "");
 }
 
+TEST(ProviderHaproxyTest, a_line_that_begins_with_an_empty_word_is_none) {
+    const Plan plan = haproxy("global\n'' x\n\"\"\nlisten a\n '' .if x\n mode tcp\n bind :3306\n");
+    EXPECT_THAT(lines_of(plan), ElementsAre("a 0.0.0.0:3306 mysql"));
+}
+
 TEST(ProviderHaproxyTest, the_stats_socket_that_may_most_is_taken) {
     EXPECT_EQ(haproxy("global\n stats socket /run/a\n stats socket unix@/run/b level admin\n"
                       " stats socket /run/c level admin\n")

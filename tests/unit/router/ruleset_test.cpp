@@ -51,7 +51,9 @@ TEST(Ruleset, a_route_without_backends_is_reset_without_a_warning) {
     for (RoutePlan& route : input.routes) route.backends.clear();
     const Ruleset ruleset = render(input);
     EXPECT_THAT(ruleset.text, Not(HasSubstr("dnat ip")));
-    EXPECT_THAT(ruleset.text, HasSubstr("tcp dport { 6446, 6447 } counter reject with tcp reset"));
+    EXPECT_THAT(ruleset.text,
+                HasSubstr("tcp dport { 6446, 6447 } tcp flags & (fin | syn | rst | ack) == syn "
+                          "counter reject with tcp reset"));
     EXPECT_THAT(ruleset.text, HasSubstr("snat ip to")) << "for the flows that are still there";
     EXPECT_THAT(ruleset.warnings, IsEmpty());
 }

@@ -280,6 +280,20 @@ TEST_F(SupervisorTest, a_note_is_read_as_it_was_written) {
     for (std::size_t i = 0; i < text.size(); ++i) EXPECT_FALSE(parse_note(text.substr(0, i))) << i;
 }
 
+TEST_F(SupervisorTest, what_is_not_written_as_we_write_it_is_no_note) {
+    const std::string good = render_note({"boot", {7, 8, "mark", true}, "nobody", {"/bin/x"}});
+    ASSERT_TRUE(parse_note(good));
+    const auto with = [&](const std::string& line, const std::string& other) {
+        std::string text = good;
+        return text.replace(text.find(line), line.size(), other);
+    };
+    EXPECT_FALSE(parse_note(with("pid=7\n", "pid=07\n")));
+    EXPECT_FALSE(parse_note(with("pid=7\n", "pid=7\npid=9\n")));
+    EXPECT_FALSE(parse_note(with("pid=7\nstart=8\n", "start=8\npid=7\n")));
+    EXPECT_FALSE(parse_note(with("user=nobody\n", "")));
+    EXPECT_FALSE(parse_note(with("user=nobody\n", "user=%6eobody\n")));
+}
+
 TEST_F(SupervisorTest, a_stale_or_broken_note_is_removed) {
     shell("exec sleep 1000");
     for (const char* text : {"", "garbage",

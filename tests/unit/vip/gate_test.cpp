@@ -288,6 +288,29 @@ TEST(Gate, a_former_leader_forwards_segments_of_open_connections_only) {
     });
 }
 
+TEST(Gate, this_hosts_own_resets_pass_with_their_mark_only_where_that_is_asked_for) {
+    HAMR_IN_NAMESPACE([] {
+        Guarded host;
+        host.open_for_long();
+        const auto rst4 = tcp_frame(vip4, Tcp::rst);
+        const auto rst6 = tcp_frame(vip6, Tcp::rst);
+        EXPECT_TRUE(host.wire.passes(rst4));
+        host.gate.guard_resets(true);
+        EXPECT_FALSE(host.wire.passes(rst4));
+        EXPECT_FALSE(host.wire.passes(rst6));
+        EXPECT_TRUE(host.wire.passes(tcp_frame(vip4, Tcp::ack)));
+        EXPECT_TRUE(host.wire.passes(tcp_frame(vip6, Tcp::syn_ack)));
+        EXPECT_TRUE(host.wire.passes(tcp_frame(own4, Tcp::rst))) << "no VIP's";
+        EXPECT_EQ(host.gate.counters()->dropped_resets, 2U);
+        host.shut();
+        host.gate.set_forward(first, BootClock::now() + 1h);
+        EXPECT_FALSE(host.wire.passes(rst4));
+        host.open_for_long();
+        host.gate.guard_resets(false);
+        EXPECT_TRUE(host.wire.passes(rst4));
+    });
+}
+
 TEST(Gate, judges_what_a_vlan_device_sends) {
     HAMR_IN_NAMESPACE([] {
         Guarded host;

@@ -251,6 +251,51 @@ TEST(Plan, a_failed_addition_is_tried_again_with_back_off) {
     EXPECT_THAT(host.texts, ElementsAre("permission denied; trying again"));
 }
 
+TEST(Plan, a_host_whose_kernel_refuses_is_not_ready_until_it_obeys) {
+    Host host(v4_only());
+    host.plan.hold(host.now);
+    host.update();
+    const BootTime first = host.now;
+    while (host.now - first < Plan::refusal_patience) {
+        EXPECT_TRUE(host.plan.readiness(host.links).ready);
+        host.kernel_refuses("permission denied");
+        host.update();
+        host.now = host.plan.next();
+        host.update();
+    }
+    host.kernel_refuses("permission denied");
+    EXPECT_FALSE(host.plan.readiness(host.links).ready);
+    EXPECT_EQ(host.plan.readiness(host.links).reason,
+              "the kernel refuses 192.0.2.100/24: permission denied (tried again when this node "
+              "leads or restarts)");
+    // Who has handed over for that is not the better one a moment later.
+    host.plan.release();
+    host.update();
+    EXPECT_FALSE(host.plan.readiness(host.links).ready);
+    // Where nobody else can lead it is tried again.
+    host.plan.hold(host.now);
+    host.update();
+    EXPECT_FALSE(host.plan.readiness(host.links).ready);
+    host.kernel_obeys();
+    host.update();
+    EXPECT_TRUE(host.plan.readiness(host.links).ready);
+}
+
+TEST(Plan, a_request_that_was_put_off_is_no_refusal) {
+    Host host(v4_only());
+    host.plan.hold(host.now);
+    host.update();
+    for (int i = 0; i < 20; ++i) {
+        for (const Action& action : std::exchange(host.requests, {})) {
+            host.plan.put_off(std::get<AddAddress>(action), Error{"no gate yet"}, host.now);
+        }
+        host.update();
+        host.now = host.plan.next();
+        host.update();
+    }
+    EXPECT_TRUE(host.plan.readiness(host.links).ready);
+}
+
 TEST(Plan, a_deleted_address_is_put_back_and_announced) {
     Host host(v4_only());
     host.settle();
