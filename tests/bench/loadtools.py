@@ -5,8 +5,11 @@ long the machine's processors were busy."""
 import os
 import time
 
-from hamrlab import MariaDb, run
-from hamrlab.tools import Tool
+from hamrlab import run
+from hamrlab.load import Load, Serve, WatchedServe
+
+__all__ = ["PASSTHROUGH_PORT", "PORT", "Busy", "Load", "Serve", "WatchedServe", "haproxy_config",
+           "many_ports", "mysqlrouter_config", "pids_of"]
 
 # The ports that HAMR's routes and MySQL Router have by themselves.
 PORT, PASSTHROUGH_PORT = 6446, 6447
@@ -49,31 +52,6 @@ max_connections=2000
 client_ssl_mode=PASSTHROUGH
 server_ssl_mode=AS_CLIENT
 """
-
-
-class Serve(Tool):
-    """Serve(host, port=3306, relay_from=[…], relay_to="127.0.0.1:3307"): answers a Load."""
-
-    command = "serve"
-
-
-class Load(Tool):
-    """Load(client, to="192.0.2.100:6446", connections=64, duration_ms=4000)."""
-
-    command = "load"
-
-
-class WatchedServe:
-    """A Serve on port 3306 of a host, behind which a router that watches its backends finds a real
-    MariaDB: connections from the routers' own addresses are relayed to it."""
-
-    def __init__(self, host, routers):
-        self.database = MariaDb(host)
-        self.database.port = 3307
-        self.database.start()
-        self.endpoint = f"{host.ipv4}:3306"
-        self.serve = Serve(host, port=3306, relay_from=[router.ipv4 for router in routers],
-                           relay_to="127.0.0.1:3307")
 
 
 def haproxy_config(host, target, most=4000):
