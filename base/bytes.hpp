@@ -64,10 +64,12 @@ class ByteWriter {
 
     template <std::unsigned_integral T>
     void write(T value) {
-        for (std::size_t i = sizeof(T); i-- > 0;) {
-            bytes_.push_back(
-                static_cast<std::byte>((static_cast<std::uint64_t>(value) >> (8 * i)) & 0xff));
+        std::array<std::byte, sizeof(T)> raw;
+        for (std::size_t i = 0; i < sizeof(T); ++i) {
+            const std::size_t shift = 8 * (sizeof(T) - 1 - i);
+            raw[i] = static_cast<std::byte>((static_cast<std::uint64_t>(value) >> shift) & 0xff);
         }
+        write(Bytes(raw));
     }
 
     void write(Bytes raw) { bytes_.insert(bytes_.end(), raw.begin(), raw.end()); }

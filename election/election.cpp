@@ -156,6 +156,8 @@ Frame Election::compose(BootTime now, bool wants_answer) {
     frame.demotion = cluster_.demotion;
     frame.epoch = cluster_.epoch;
     frame.drained = cluster_.drained || cluster_.resigned;
+    frame.echoes.reserve(cluster_.peers.size());
+    frame.groups.reserve(groups_.size());
     for (const Peer& peer : cluster_.peers) {
         peer.link.append_echoes(now, peer.id, peer.checked, frame.echoes);
     }

@@ -106,28 +106,31 @@ bool Group::eligible() const {
            !cluster_.resigned && newest_term() < last_term;
 }
 
-BootTime Group::ask_at(BootTime now) const {
-    if (!eligible() || promised(now)) return never;
-    BootTime free_from = free_since_;
+BootTime Group::leaderless_from(BootTime now) const {
+    BootTime from = free_since_;
     if (last_leader_heard_ != long_ago) {
-        free_from = std::max(free_from, last_leader_heard_ + cluster_.lease());
+        from = std::max(from, last_leader_heard_ + cluster_.lease());
     }
     // The stagger counts from then on, too: two that hold back for a third must not ask at once.
-    if (holds_back(now) && successor_ != cluster_.self) {
-        free_from = std::max(free_from, hold_back_until_);
-    }
-    int better = 0;
+    if (holds_back(now) && successor_ != cluster_.self) from = std::max(from, hold_back_until_);
     for (const Peer& peer : cluster_.peers) {
         // Of two leaders (N6) the one that was followed may have yielded to the other.
-        if (claims_lead(now, peer)) {
-            free_from = std::max(free_from, peer.link.last_heard() + cluster_.lease());
-        }
+        if (!claims_lead(now, peer)) continue;
+        from = std::max(from, peer.link.last_heard() + cluster_.lease());
+    }
+    return from;
+}
+
+BootTime Group::ask_at(BootTime now) const {
+    if (promised(now) || !eligible()) return never;
+    int better = 0;
+    for (const Peer& peer : cluster_.peers) {
         const bool stands = peer.role == NodeRole::router && cluster_.alive(peer, now) &&
                             !peer.drained && peer.compatible &&
                             !(cluster_.majority() && peer.starting);
         if (stands && rank_of(peer) < own_rank()) ++better;
     }
-    return std::max(free_from + cluster_.interval() * better, cluster_.listen_until);
+    return std::max(leaderless_from(now) + cluster_.interval() * better, cluster_.listen_until);
 }
 
 // Asking and standing -------------------------------------------------------------------------
@@ -352,6 +355,8 @@ BootTime Group::next_wakeup(BootTime now) const {
     switch (phase_) {
         case Phase::follower:
             next = std::min(next, std::max(ask_at(now), now));
+            // Mode none: so that one that was held up until just then knows it (N1).
+            if (!cluster_.majority()) consider(leaderless_from(now) - cluster_.interval() / 4);
             break;
         case Phase::asking:
             break;

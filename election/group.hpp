@@ -141,6 +141,8 @@ class Group {
 
     // Standing (group.cpp).
     [[nodiscard]] bool eligible() const;
+    /// When nobody leads any more, unless a leader is heard until then.
+    [[nodiscard]] BootTime leaderless_from(BootTime now) const;
     [[nodiscard]] BootTime ask_at(BootTime now) const;
     void start_asking(BootTime now, Outbox& out);
     void stand(BootTime now, const std::string& why, Outbox& out);

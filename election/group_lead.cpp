@@ -4,6 +4,7 @@
 #include "election/group.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <tuple>
 
@@ -26,9 +27,10 @@ void Group::lead(BootTime now, const std::string& why, Outbox& out) {
 }
 
 void Group::renew_lease(BootTime now, Outbox& out) {
-    std::vector<BootTime> best = leases_;
+    std::array<BootTime, max_nodes> best{};
+    const auto end = std::copy(leases_.begin(), leases_.end(), best.begin());
     const auto nth = best.begin() + (cluster_.needed - 1);
-    std::nth_element(best.begin(), nth, best.end(), std::greater<>());
+    std::nth_element(best.begin(), nth, end, std::greater<>());
     if (*nth <= lease_until_ || *nth <= now) return;
     lease_until_ = *nth;
     out.actions.emplace_back(SetGate{id_, lease_until_});

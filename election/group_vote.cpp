@@ -193,6 +193,8 @@ void Group::follow_leader(BootTime now, const Peer& peer, Term term, Outbox& out
         note_leader(now, peer, term, out);
         last_leader_ = peer.id;
     }
+    // Nobody need take up what this node has offered (N7).
+    if (!cluster_.majority()) named_ = no_node;
     last_leader_heard_ = now;
     if (phase_ == Phase::asking) {
         enter(now, Phase::follower, "heard the leader " + peer.name, out);

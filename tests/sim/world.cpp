@@ -69,17 +69,27 @@ bool World::gate_open(const Host& host, std::size_t group) const {
 }
 
 void World::at(RealTime when, std::function<void()> what) {
-    events_.push_back({std::max(when, now_), next_order_++, std::move(what)});
+    std::size_t slot = whats_.size();
+    if (free_slots_.empty()) {
+        whats_.push_back(std::move(what));
+    } else {
+        slot = free_slots_.back();
+        free_slots_.pop_back();
+        whats_[slot] = std::move(what);
+    }
+    events_.push_back({std::max(when, now_), next_order_++, slot});
     std::push_heap(events_.begin(), events_.end(), Later{});
 }
 
 void World::run_until(RealTime end) {
     while (!events_.empty() && events_.front().at <= end) {
         std::pop_heap(events_.begin(), events_.end(), Later{});
-        const Event event = std::move(events_.back());
+        const Event event = events_.back();
         events_.pop_back();
         now_ = event.at;
-        event.run();
+        const std::function<void()> what = std::exchange(whats_[event.slot], nullptr);
+        free_slots_.push_back(event.slot);
+        what();
     }
     now_ = end;
 }
@@ -251,20 +261,25 @@ void World::settle(std::size_t h) {
     // What the addresses bring about at once makes the election act again.
     constexpr int most_rounds = 64;
     for (int round = 0; round == 0 || keep_addresses(h); ++round) {
-        const std::vector<election::Action> actions = hosts_[h].agent->take_actions();
-        for (const election::Action& action : actions) {
-            perform(h, action);
+        std::vector<election::Action> taken = hosts_[h].agent->take_actions();
+        const std::size_t count = taken.size();
+        Actions actions;
+        if (count > 0)
+            actions = std::make_shared<const std::vector<election::Action>>(std::move(taken));
+        for (std::size_t i = 0; i < count; ++i) {
+            const election::Action& action = (*actions)[i];
+            perform(h, actions, action);
             for (Observer* observer : observers_) observer->acted(*this, hosts_[h], action);
         }
-        for (Observer* observer : observers_) observer->settled(*this, hosts_[h], actions.size());
+        for (Observer* observer : observers_) observer->settled(*this, hosts_[h], count);
         if (round < most_rounds) continue;
         throw Violation(Violation::Kind::harness, hosts_[h].name + " never settles an event");
     }
 }
 
-void World::perform(std::size_t h, const election::Action& action) {
+void World::perform(std::size_t h, const Actions& all, const election::Action& action) {
     if (const auto* frame = std::get_if<election::Send>(&action)) {
-        send(h, *frame);
+        send(h, all, *frame);
     } else if (const auto* gate = std::get_if<election::SetGate>(&action)) {
         set_gate(h, *gate);
     } else if (const auto* leading = std::get_if<election::Lead>(&action)) {
@@ -279,10 +294,13 @@ void World::perform(std::size_t h, const election::Action& action) {
     }
 }
 
-void World::send(std::size_t h, const election::Send& send) {
+void World::send(std::size_t h, const Actions& all, const election::Send& send) {
     Host& host = hosts_[h];
-    const auto frame = std::make_shared<const Frame>(on_its_way(send.frame, options_.broken));
-    if (options_.broken != Sabotage::nothing) host.told.note(*frame);
+    FramePtr frame(all, &send.frame);  // no copy: it keeps all actions of this event
+    if (options_.broken != Sabotage::nothing) {
+        frame = std::make_shared<const Frame>(on_its_way(send.frame, options_.broken));
+        host.told.note(*frame);
+    }
     if (!election::valid(*frame)) {
         throw Violation(Violation::Kind::harness, host.name + " sends an invalid frame");
     }

@@ -227,7 +227,7 @@ class World {
     struct Event {
         RealTime at;
         std::uint64_t order;
-        std::function<void()> run;
+        std::size_t slot;  ///< in whats_
     };
     struct Later {
         bool operator()(const Event& a, const Event& b) const {
@@ -238,8 +238,9 @@ class World {
     void enter(std::size_t h, const std::function<void(Election&, BootTime)>& call);
     void carry_out(std::size_t h);
     void settle(std::size_t h);
-    void perform(std::size_t h, const election::Action& action);
-    void send(std::size_t h, const election::Send& send);
+    using Actions = std::shared_ptr<const std::vector<election::Action>>;
+    void perform(std::size_t h, const Actions& all, const election::Action& action);
+    void send(std::size_t h, const Actions& all, const election::Send& send);
     void set_gate(std::size_t h, const election::SetGate& gate);
     void watch_gate(std::size_t h, std::size_t group);
     void lead(std::size_t h, const election::Lead& lead);
@@ -269,6 +270,8 @@ class World {
     RealTime now_{};
     std::uint64_t next_order_ = 0;
     std::vector<Event> events_;  ///< a heap
+    std::vector<std::function<void()>> whats_;
+    std::vector<std::size_t> free_slots_;
     std::vector<Host> hosts_;
     std::vector<std::string> group_names_;
     std::vector<election::GroupId> group_ids_;

@@ -57,6 +57,19 @@ TEST_F(NoneLast, N1_silence_of_the_leader_for_D_is_enough) {
     EXPECT_GT(node.word().term, Term{1});
 }
 
+// Simulator seed 33594: it expected its next alarm later than the silence was complete.
+TEST_F(NoneLast, N1_held_up_while_the_silence_became_complete_it_reads_first) {
+    b.claim(Claim::leader, 1);
+    node.run_with(200ms, {&b});
+    node.run(25ms);
+    node.now += 5500us;
+    node.tick();
+    EXPECT_EQ(node.state(), State::follower);
+    node.hear(b);
+    node.run(lease - 1ms);
+    EXPECT_EQ(node.state(), State::follower);
+}
+
 TEST_F(None, N2_the_gate_is_open_until_the_usable_part_of_D_after_the_last_frame) {
     lead();
     for (int i = 0; i < 5; ++i) {
@@ -187,6 +200,19 @@ TEST_F(None, N7_two_that_met_settle_before_either_hands_over) {
     EXPECT_EQ(node.state(), State::leader);
     ASSERT_EQ(node.all<FailoverDone>().size(), 1U);
     EXPECT_EQ(node.last<FailoverDone>().result, AskResult::not_leader);
+}
+
+// Simulator seed 35603: the successor had not taken the offer up when a third led, then did.
+TEST_F(None, N7_an_offer_is_withdrawn_when_somebody_leads) {
+    lead();
+    node.hear(b);
+    node.hear(c);
+    node.failover(c.id);
+    ASSERT_EQ(node.word().successor, c.id);
+    b.claim(Claim::leader, term.value);
+    node.hear(b);
+    node.run(interval * 5 / 4);
+    EXPECT_EQ(node.word().successor, no_node);
 }
 
 TEST_F(None, the_last_term_of_a_broken_peer_makes_nobody_fall_over) {
