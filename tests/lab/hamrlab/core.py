@@ -95,7 +95,11 @@ def dump(lab, out=None):
         agent = host.agent
         if agent is not None and agent.running:
             for command in ("status", "history"):
-                done = agent.hamr(command, "--json", check=False, timeout=5)
+                try:
+                    done = agent.hamr(command, "--json", check=False, timeout=5)
+                except LabError as error:
+                    print(f"--- {host.name}: {error}", file=out)
+                    continue
                 text = done.stdout.strip()
                 try:
                     text = json.dumps(json.loads(text), indent=1)

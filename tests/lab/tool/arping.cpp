@@ -3,6 +3,7 @@
 #include "tests/lab/tool/commands.hpp"
 #include "tests/lab/tool/packet.hpp"
 #include "tests/lab/tool/process.hpp"
+#include "tests/lab/tool/questions.hpp"
 
 #include <cstdio>
 #include <limits>
@@ -10,53 +11,12 @@
 #include <vector>
 
 #include <net/ethernet.h>
-#include <netinet/in.h>
 
 // Who says that the address is his: broadcast ARP requests, or neighbour solicitations to the
 // solicited-node group, and the MACs of all who answer. Run it on a host that is not the measured
 // client: answers update the neighbour table of the host that asks.
 
 namespace labtool {
-
-namespace {
-
-std::vector<std::uint8_t> arp_request(const hamr::MacAddress& own, const hamr::IpAddress& from,
-                                      const hamr::IpAddress& target) {
-    auto frame = ethernet_header(hamr::MacAddress::broadcast(), own, ETHERTYPE_ARP);
-    append(frame, std::array<std::uint8_t, 8>{0, 1, 8, 0, 6, 4, 0, 1});
-    append(frame, own.bytes);
-    append_address(frame, from);
-    append(frame, std::array<std::uint8_t, 6>{});
-    append_address(frame, target);
-    return frame;
-}
-
-std::vector<std::uint8_t> neighbour_solicitation(const hamr::MacAddress& own,
-                                                 const hamr::IpAddress& from,
-                                                 const hamr::IpAddress& target) {
-    const auto& t = target.bytes();
-    const hamr::MacAddress to{{0x33, 0x33, 0xff, t[13], t[14], t[15]}};
-    const auto group =
-        hamr::IpAddress::v6({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, t[13], t[14], t[15]});
-    std::vector<std::uint8_t> message{135, 0, 0, 0, 0, 0, 0, 0};
-    append_address(message, target);
-    append(message, std::array<std::uint8_t, 2>{1, 1});
-    append(message, own.bytes);
-    std::vector<std::uint8_t> pseudo;
-    append_address(pseudo, from);
-    append_address(pseudo, group);
-    const std::uint32_t start =
-        checksum_sum(pseudo, static_cast<std::uint32_t>(message.size()) + IPPROTO_ICMPV6);
-    const std::uint16_t sum = internet_checksum(message, start);
-    message[2] = static_cast<std::uint8_t>(sum >> 8);
-    message[3] = static_cast<std::uint8_t>(sum & 0xff);
-    auto frame = ethernet_header(to, own, ETHERTYPE_IPV6);
-    append_ipv6_header(frame, IPPROTO_ICMPV6, message.size(), from, group);
-    append(frame, message);
-    return frame;
-}
-
-}  // namespace
 
 int arping(Args args) {
     const hamr::IpAddress target = args.address("--to");

@@ -17,5 +17,7 @@ int sql(Args args);
 int stalls(Args args);
 int serve(Args args);
 int load(Args args);
+int ask(Args args);
+int voices(Args args);
 
 }  // namespace labtool

@@ -30,8 +30,8 @@ constexpr const char* usage =
   sql --to IP:PORT [--user U] [--password P] [--query Q] [--mode connect|persistent]
       [--timeout-ms 50] [--interval-us 0] [--duration-ms N] [--threshold-us 2000]
       queries without pause; prints the longest time without a successful one
-  stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N]
-      when that processor of this machine stood still, and for how long
+  stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N] [--follow]
+      when that processor of this machine stood still, and for how long; follow: prints each at once
   serve --port N [--shared] [--relay-from IP ... --relay-to IP:PORT]
       answers what load asks; relays the connections that come from those addresses; shared: with
       other processes on the same port
@@ -39,6 +39,11 @@ constexpr const char* usage =
       [--per-connection N] [--warmup-ms 0] [--duration-ms N] [--grace-ms 0]
       [--statement SQL --user U --password P]
       asks on many connections, verifies each byte, counts every connection at the end
+  ask --vip IP [--vip IP] --router MAC [--router MAC ...] [--port 6446] [--interface eth0]
+      [--interval-us 10000] [--syn-every 4]
+      asks everybody for the VIPs: ARP, ND, and pings and SYNs to each router's MAC; prints answers
+  voices --vip IP [--vip IP] [--ignore IF] [--interface any] [--port 8112]
+      who speaks as a VIP and who claims to lead in heartbeats to that port, as frames come in
 )";
 
 struct Command {
@@ -52,6 +57,7 @@ constexpr std::array commands{
     Command{"replay", labtool::replay}, Command{"send-udp", labtool::send_udp},
     Command{"sql", labtool::sql},       Command{"stalls", labtool::stalls},
     Command{"serve", labtool::serve},   Command{"load", labtool::load},
+    Command{"ask", labtool::ask},       Command{"voices", labtool::voices},
 };
 
 }  // namespace
@@ -61,8 +67,8 @@ int main(int argc, char** argv) {
         for (const auto& command : commands) {
             if (std::strcmp(command.name, argv[1]) != 0) continue;
             labtool::catch_stop_signals();
-            return command.run(
-                labtool::Args(argc - 2, argv + 2, {"--summary", "--keep-mac", "--shared"}));
+            return command.run(labtool::Args(argc - 2, argv + 2,
+                                             {"--summary", "--keep-mac", "--shared", "--follow"}));
         }
     }
     std::fputs(usage, stderr);

@@ -30,13 +30,23 @@ std::array<std::uint8_t, N> array_at(Octets bytes, std::size_t at) {
     return out;
 }
 
-/// The kernel stamps frames with CLOCK_REALTIME; what is printed is CLOCK_BOOTTIME.
+/// The kernel stamps frames with CLOCK_REALTIME; what is printed is CLOCK_BOOTTIME. Both clocks are
+/// read at one instant, or nearly: when that took long, somebody else ran in between.
 std::int64_t to_boot_ns(const timespec& stamp) {
+    constexpr std::int64_t prompt_ns = 5'000;
+    constexpr int attempts = 3;
     timespec real{};
-    clock_gettime(CLOCK_REALTIME, &real);
+    std::int64_t before = 0;
+    std::int64_t after = 0;
+    for (int i = 0; i < attempts; ++i) {
+        before = now_ns();
+        clock_gettime(CLOCK_REALTIME, &real);
+        after = now_ns();
+        if (after - before < prompt_ns) break;
+    }
     const std::int64_t age =
         (real.tv_sec - stamp.tv_sec) * 1'000'000'000LL + (real.tv_nsec - stamp.tv_nsec);
-    return now_ns() - age;
+    return before + (after - before) / 2 - age;
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ int stalls(Args args) {
     const std::int64_t interval = args.integer("--interval-us", 500) * 1000;
     const std::int64_t threshold = args.integer("--threshold-us", 2000) * 1000;
     const std::int64_t duration = args.integer("--duration-ms", 0) * 1'000'000;
+    const bool follow = args.has("--follow");
     args.refuse_unknown();
     if (!become_sleeper(cpu)) {
         std::perror("labtool: a real-time sleeper on that processor");
@@ -58,6 +59,10 @@ int stalls(Args args) {
         const std::int64_t now = now_ns();
         const std::int64_t late = now - last - interval;
         if (late > threshold && seen.size() < most_stalls) seen.push_back({last, late});
+        if (late > threshold && follow) {
+            print_line("{\"event\":\"stall\",\"at_ns\":" + std::to_string(last) +
+                       ",\"length_ns\":" + std::to_string(late) + '}');
+        }
         last = now;
     }
     std::string out = "{\"event\":\"result\",\"cpu\":" + std::to_string(cpu) + ",\"stalls\":[";
