@@ -104,6 +104,7 @@ Result<> Pulse::open_all() {
         });
     if (!transport) return tl::unexpected(transport.error());
     transport_ = std::move(*transport);
+    settling_ = false;
     return transport_->set_peers(config_.peers);
 }
 

@@ -179,8 +179,8 @@ class Pulse {
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;
     BeatGaps gaps_;
-    bool settling_ = false;
-    bool told_ = false;  // a frame has gone out in this settle()
+    bool settling_ = true;  ///< at first: nothing is carried out before everything is open
+    bool told_ = false;     // a frame has gone out in this settle()
     std::optional<Leaving> leaving_;
     // A program that goes on with a life knows the health of before; until its own sources have
     // found as much, or the grace is over, what they say worse waits.

@@ -186,6 +186,21 @@ class Upgrade(UpgradeTest):
         self.assertFalse(self.lab.hosts[leader].has_address(self.cluster.vip))
         self.assertEqual([other], answerers(self.observer, self.cluster.vip))
 
+    def test_a_node_whose_link_is_down_restarts(self):
+        """What it learns of its link while it begins is no reason to speak: its sockets are not
+        there yet. (Found by tests/lab/nemesis --minutes 2 --seed 3 --shape routers: it crashed.)"""
+        leader, other = self.start_cluster()
+        self.lab.link_down(self.lab.hosts[leader])
+        self.wait_leads(other)
+        for _ in range(3):
+            # Cut off, it asks for votes all the time: there is always something to say.
+            self.wait_for(lambda: self.agent(leader).state() == "candidate", "it asks")
+            before = len(self.silences(leader))
+            self.restart(leader)
+            self.wait_for(lambda n=before: len(self.silences(leader)) > n, "it has restarted")
+        self.lab.heal()
+        self.assertEqual((other, leader), self.settled())
+
     def test_a_leader_that_is_cut_off_after_a_restart_is_replaced(self):
         leader, other = self.start_cluster(interval="200ms", misses=5)
         self.restart(leader)
