@@ -216,6 +216,13 @@ class Run:
         self.world.take_gate(node, "qdisc")
         self._pass(now_ns() + int((2 + LEASES * self.lease_ms / 1000) * 1e9))
 
+    def _by_host(self):
+        """How many answers came from which host, by their Ethernet addresses."""
+        out = collections.Counter()
+        for (mac, _), count in self.observers.service.answers.items():
+            out[self._lab.host_of_mac(mac)] += count
+        return dict(sorted(out.items()))
+
     def report(self):
         """What has been seen, as a value for JSON."""
         judge, service = self.observers.judge, self.observers.service
@@ -227,7 +234,8 @@ class Run:
             "not_done": self.skipped, "leaderships": judge.leaderships,
             "changes": len(judge.changes_ns),
             "voices": dict(sorted(judge.voices.items())),
-            "answers": sum(service.answers.values()), **self._tools,
+            "answers": sum(service.answers.values()), "answers_by_host": self._by_host(),
+            **self._tools,
             "longest_without_an_answer_ms": round(max(gaps, default=0.0), 1),
             "service_after_heal_ms": _rounded(distribution(self.recovery_ms)),
             "bound_ms": round(self.bound_s * 1000),
@@ -257,7 +265,8 @@ def print_report(report, out=sys.stdout):
     line("leaderships, changes of host", f"{report['leaderships']}, {report['changes']}")
     line("frames as the address", f"{sum(report['voices'].values())} ("
          + ", ".join(f"{kind} {count}" for kind, count in report["voices"].items()) + ")")
-    line("answers that the client got", f"{report['answers']}, of {report['questions']} questions")
+    line("answers that the client got", f"{report['answers']}, of {report['questions']} questions ("
+         + ", ".join(f"{host} {count}" for host, count in report["answers_by_host"].items()) + ")")
     line("longest time without one", f"{report['longest_without_an_answer_ms']} ms")
     line("service after a heal, ms", f"{report['service_after_heal_ms']},"
          f" bound {report['bound_ms']}")
