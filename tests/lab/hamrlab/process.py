@@ -6,6 +6,7 @@ from the main thread."""
 
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -71,7 +72,22 @@ class Process:
 
     def kill(self):
         self.signal(signal.SIGKILL)
-        return self._child.wait(10)
+        try:
+            return self._child.wait(10)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{self.name} (pid {self.pid}): SIGKILL has not ended it within 10 s;"
+                           f" its threads:\n{self._threads()}") from error
+
+    def _threads(self):
+        """Where each of its threads is in the kernel."""
+        lines = []
+        for task in sorted(pathlib.Path(f"/proc/{self.pid}/task").glob("*")):
+            for name in ("stat", "wchan", "stack"):
+                try:
+                    lines.append(f"{task.name} {name}: {(task / name).read_text()[:600]}")
+                except OSError as error:
+                    lines.append(f"{task.name} {name}: {error}")
+        return "\n".join(lines)
 
     def stop(self):
         self.signal(signal.SIGSTOP)
