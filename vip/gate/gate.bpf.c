@@ -112,11 +112,13 @@ static __always_inline bool runs(__u32 index, bool forward)
     return bpf_ktime_get_boot_ns() < *instant;
 }
 
-/* Whether there is a TCP header at `offset` and its segment opens no connection. */
+/* Whether there is a TCP header at `offset` and its segment belongs to a connection through this
+ * host: it opens none, and is no reset of the host's own, which may refuse a new one. */
 static __always_inline bool of_open_connection(const struct reader *r, __u32 offset)
 {
     __u8 flags;
     if (!load(r, offset + 13, &flags, 1)) return false;
+    if ((flags & TCP_RST) && r->skb->ingress_ifindex == 0) return false;
     return (flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
 }
 

@@ -268,7 +268,9 @@ TEST(Gate, a_former_leader_forwards_segments_of_open_connections_only) {
     const std::vector<Row> rows{
         {"ACK", tcp_frame(vip4, Tcp::ack), true},
         {"FIN", tcp_frame(vip4, Tcp::fin_ack), true},
-        {"RST", tcp_frame(vip4, Tcp::rst), true},
+        {"SYN-ACK", tcp_frame(vip4, Tcp::syn_ack), true},
+        {"RST of this host", tcp_frame(vip4, Tcp::rst), false},
+        {"IPv6 RST of this host", tcp_frame(vip6, Tcp::rst), false},
         {"IPv6 ACK", tcp_frame(vip6, Tcp::ack), true},
         {"SYN", syn, false},
         {"IPv6 SYN", tcp_frame(vip6, Tcp::syn), false},

@@ -91,6 +91,7 @@ class Judge:
         self._silent_since = {}  # host -> when it said that it claims nothing
         self._spoken = []       # leaderships in the order of their first voices, the newest ones
         self.violations = []
+        self.tolerated = []     # (why, violation), the first ones
         self.violation_count = 0
         self.voices = {}        # kind -> how many
         self.leaderships = 0    # that have spoken
@@ -155,19 +156,25 @@ class Judge:
 
     def _offence(self, rule, voice, since_ns, why):
         late = voice.ns - since_ns
+        offence = Violation(rule, voice, since_ns, why)
+        excuse = None
         if late <= self._resolution_ns:
-            self.excused["resolution"] += 1
+            excuse = "resolution"
             self.latest_ns = max(self.latest_ns, late)
         elif voice.kind in _OF_FLOWS and 0 < voice.asked_ns <= since_ns + self._resolution_ns:
-            self.excused["flows"] += 1
+            excuse = "flows"
         elif self._stood_still(since_ns, voice.ns - self._resolution_ns):
-            self.excused["standstill"] += 1
+            excuse = "standstill"
         elif self._undefended(voice.host, voice.ns):
-            self.excused["undefended"] += 1
+            excuse = "undefended"
+        if excuse:
+            self.excused[excuse] += 1
+            if len(self.tolerated) < _MAXIMUM_EXAMPLES:
+                self.tolerated.append((excuse, offence))
         else:
             self.violation_count += 1
             if len(self.violations) < _MAXIMUM_EXAMPLES:
-                self.violations.append(Violation(rule, voice, since_ns, why))
+                self.violations.append(offence)
 
 
 class InOrder:

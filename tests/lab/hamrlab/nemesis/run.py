@@ -247,6 +247,7 @@ class Run:
             "excused": judge.excused, "latest_within_resolution_ms": judge.latest_ns / 1e6,
             "standstills": len(self.observers.standstills.seen),
             "longest_standstill_ms": round(self.observers.standstills.longest_ms(), 1),
+            "tolerated": [f"{excuse}: {offence}" for excuse, offence in judge.tolerated],
             "violations": [str(v) for v in judge.violations],
             "violation_count": judge.violation_count,
         }
@@ -275,6 +276,8 @@ def print_report(report, out=sys.stdout):
     line("last voice to the next one's first", f"{report['closest_voices_of_two_leaders_ms']} ms"
          f" at least; resolution {report['resolution_ms']} ms")
     line("later than allowed, and excused", report["excused"])
+    for text in report["tolerated"]:
+        print(f"    {text}", file=out)
     line("standstills of a processor", f"{report['standstills']}, the longest"
          f" {report['longest_standstill_ms']} ms")
 
