@@ -106,6 +106,7 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
     if (frame.cluster != cluster_.id) return {Verdict::dropped, DropReason::wrong_cluster};
     Peer* peer = cluster_.find(frame.sender);
     if (peer == nullptr) return {Verdict::dropped, DropReason::unknown_node};
+    const bool apart = peer->link.heard() && !cluster_.hears(*peer, now);
     const PeerLink::Judgement judgement =
         peer->link.judge(now, frame, path, cluster_.self, cluster_.boot, cluster_.newest_sent);
     if (judgement.verdict == Verdict::greeted) {
@@ -115,6 +116,9 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
             reply(now, *peer);
         }
     } else if (judgement.verdict == Verdict::used) {
+        if (apart && cluster_.hears(*peer, now)) {
+            for (Group& group : groups_) group.reunited(now, *peer);
+        }
         use(now, *peer, frame, judgement.new_boot);
     }
     return {judgement.verdict, judgement.reason};

@@ -96,6 +96,7 @@ void Group::tick(BootTime now, Outbox& out) {
                     AnnounceAgain{id_, cluster_.name(rival_) + ", which also led, is silent"});
                 rival_ = no_node;
             }
+            announce_again(now, out);
             move_if_better(now, out);
             break;
     }
@@ -366,6 +367,7 @@ BootTime Group::next_wakeup(BootTime now) const {
         case Phase::leader:
             consider(lease_until_);
             if (rival_ != no_node) consider(rival_heard_ + cluster_.lease());
+            if (apart_ != no_node && announced_) consider(announce_again_at_);
             if (failback_ && failback_to_ != no_node) consider(failback_since_ + *failback_);
             break;
     }

@@ -52,6 +52,9 @@ class Group {
     /// A clean stop: hand over to anybody fit, else release.
     void resign(BootTime now, Outbox& out);
     void announced(Term term, Outbox& out);
+    /// Frames get through to `peer` and back again: who is on its side may have missed whose the
+    /// addresses are (rule H14).
+    void reunited(BootTime now, const Peer& peer);
 
     [[nodiscard]] GroupEntry entry(BootTime now) const;
     [[nodiscard]] BootTime next_wakeup(BootTime now) const;
@@ -78,11 +81,13 @@ class Group {
              freed_by_release_, last_leader_, last_leader_term_, led_since_, led_reason_,
              last_leader_heard_, successor_, forced_, named_, hold_back_until_, handled_release_,
              phase_since_, asked_from_, why_stand_, leases_, lease_until_, announced_, rival_,
-             rival_since_, rival_from_, rival_heard_, raised_at_, tolerated_, failback_to_,
-             failback_since_);
+             rival_since_, rival_from_, rival_heard_, apart_, announce_again_at_, raised_at_,
+             tolerated_, failback_to_, failback_since_);
     }
 
   private:
+    static constexpr Duration reunion_period = std::chrono::seconds{1};
+
     enum class Phase : std::uint8_t { follower, asking, candidate, leader };
 
     struct Promise {
@@ -164,6 +169,7 @@ class Group {
     void renew_lease(BootTime now, Outbox& out);
     void raise_term(BootTime now, Outbox& out);
     void settle(BootTime now, const Peer& peer, const GroupEntry* entry, Outbox& out);
+    void announce_again(BootTime now, Outbox& out);
     void move_if_better(BootTime now, Outbox& out);
     [[nodiscard]] AskResult fitness(BootTime now, const Peer& peer, bool force) const;
     [[nodiscard]] const Peer* best_successor(BootTime now, std::uint32_t worst) const;
@@ -225,6 +231,8 @@ class Group {
     BootTime rival_since_ = long_ago;
     Sequence rival_from_;
     BootTime rival_heard_ = long_ago;
+    NodeId apart_;  ///< is heard again and that is not announced yet (H14)
+    BootTime announce_again_at_ = long_ago;
     BootTime raised_at_ = long_ago;
     /// This node was made leader in spite of that demotion: up to it, it does not look for better.
     std::uint32_t tolerated_ = 0;

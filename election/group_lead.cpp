@@ -13,6 +13,7 @@ namespace hamr::election {
 void Group::lead(BootTime now, const std::string& why, Outbox& out) {
     announced_ = false;
     rival_ = no_node;
+    apart_ = no_node;
     failback_to_ = no_node;
     named_ = no_node;
     successor_ = no_node;
@@ -57,6 +58,19 @@ void Group::announced(Term term, Outbox& out) {
     if (phase_ != Phase::leader || announced_ || term > term_) return;
     announced_ = true;
     out.broadcast = true;
+}
+
+void Group::reunited(BootTime now, const Peer& peer) {
+    if (phase_ != Phase::leader || !cluster_.majority()) return;
+    apart_ = peer.id;
+    announce_again_at_ = std::max(now, announce_again_at_);
+}
+
+void Group::announce_again(BootTime now, Outbox& out) {
+    if (apart_ == no_node || !announced_ || now < announce_again_at_) return;
+    out.actions.emplace_back(AnnounceAgain{id_, cluster_.name(apart_) + " is heard again"});
+    apart_ = no_node;
+    announce_again_at_ = now + reunion_period;
 }
 
 void Group::raise_term(BootTime now, Outbox& out) {

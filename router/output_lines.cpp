@@ -79,24 +79,30 @@ std::vector<std::string> OutputLines::end(BootTime now) {
     return out;
 }
 
-std::string OutputLines::last_dropped() const {
-    return printable(last_dropped_);
+std::deque<std::string> OutputLines::newest() const {
+    std::deque<std::string> lines;
+    for (const Line& line : newest_) lines.push_back(line.shown());
+    return lines;
+}
+
+std::string OutputLines::Line::shown() const {
+    std::string text = printable(raw, max_line);
+    if (cut || text.size() > max_raw) text += " [cut]";
+    return text;
 }
 
 void OutputLines::finish_line(std::vector<std::string>& out) {
-    std::string raw = std::exchange(line_, {});
-    const bool was_cut = std::exchange(cut_, false);
-    if (!raw.empty() && raw.back() == '\r') raw.pop_back();
-    if (raw.empty()) return;
+    Line line{std::exchange(line_, {}), std::exchange(cut_, false)};
+    if (!line.raw.empty() && line.raw.back() == '\r') line.raw.pop_back();
+    if (line.raw.empty()) return;
     if (sent_ < rate) {
         ++sent_;
-        std::string shown = printable(raw, max_line);
-        if (was_cut || shown.size() > max_raw) shown += " [cut]";
-        out.push_back(std::move(shown));
-        return;
+        out.push_back(line.shown());
+    } else {
+        ++dropped_;
     }
-    ++dropped_;
-    last_dropped_ = std::move(raw);
+    if (newest_.size() == remembered) newest_.pop_front();
+    newest_.push_back(std::move(line));
 }
 
 void OutputLines::turn(std::vector<std::string>& out, BootTime now) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,8 @@
 //
 // Limits   A line is cut at max_line bytes (" [cut]" is appended). At most `rate` lines leave in a
 //          second; what is over is counted, and one line says how many when the second is over.
-// Memory   One unfinished line.
+//          What is dropped is remembered all the same, since it may say why the writer ended.
+// Memory   One unfinished line and the `remembered` newest.
 
 namespace hamr::router {
 
@@ -22,6 +24,7 @@ class OutputLines {
   public:
     static constexpr std::size_t max_line = 1024;
     static constexpr unsigned rate = 50;
+    static constexpr std::size_t remembered = 32;
     static constexpr Duration second = std::chrono::seconds{1};
 
     [[nodiscard]] std::vector<std::string> feed(std::string_view bytes, BootTime now);
@@ -31,10 +34,18 @@ class OutputLines {
     [[nodiscard]] std::vector<std::string> end(BootTime now);
     /// When the next tick() is due, or `never`.
     [[nodiscard]] BootTime next() const { return dropped_ > 0 ? window_ + second : never; }
-    /// The newest line that was dropped, for who wants to know the last one.
-    [[nodiscard]] std::string last_dropped() const;
+    /// The newest lines, oldest first, whether they have left or were dropped.
+    [[nodiscard]] std::deque<std::string> newest() const;
+    /// Forgets them: another writer begins.
+    void forget() { newest_.clear(); }
 
   private:
+    struct Line {
+        std::string raw;
+        bool cut = false;
+        [[nodiscard]] std::string shown() const;
+    };
+
     void finish_line(std::vector<std::string>& out);
     void turn(std::vector<std::string>& out, BootTime now);
 
@@ -43,7 +54,7 @@ class OutputLines {
     BootTime window_ = long_ago;
     unsigned sent_ = 0;
     unsigned long dropped_ = 0;
-    std::string last_dropped_;
+    std::deque<Line> newest_;
 };
 
 /// Control characters and what is not UTF-8 as \xNN, tabs as a blank; at most `limit` bytes.

@@ -55,9 +55,10 @@ unsigned icmpv6_checksum(Bytes source, Bytes destination, Bytes message) {
     return ~sum & 0xffff;
 }
 
-Frame arp(unsigned operation, const IpAddress& address, const MacAddress& mac,
-          const MacAddress& target) {
-    HAMR_ASSERT(address.is_v4());
+/// The hardware addresses as `mac` and `target`; asks for, or tells of, `address`.
+Frame arp(unsigned operation, const IpAddress& sender, const IpAddress& address,
+          const MacAddress& mac, const MacAddress& target) {
+    HAMR_ASSERT(sender.is_v4() && address.is_v4());
     Frame frame;
     frame.put(raw(MacAddress::broadcast()));
     frame.put(raw(mac));
@@ -68,11 +69,59 @@ Frame arp(unsigned operation, const IpAddress& address, const MacAddress& mac,
     frame.put(std::byte{4});
     frame.put16(operation);
     frame.put(raw(mac));
-    frame.put(raw(address));
+    frame.put(raw(sender));
     frame.put(raw(target));
     frame.put(raw(address));
     frame.pad_to(minimum_frame);
     return frame;
+}
+
+struct NeighbourMessage {
+    std::uint8_t type = 0;
+    std::byte flags{};
+    std::uint8_t option = 0;  // which of the two link-layer address options
+    IpAddress source;
+    IpAddress destination;  // a multicast address
+    IpAddress target;
+};
+
+Frame neighbour_message(const NeighbourMessage& message, const MacAddress& mac) {
+    HAMR_ASSERT(!message.target.is_v4() && !message.source.is_v4());
+    constexpr std::size_t icmp_at = 14 + 40;
+    constexpr unsigned icmp_size = 32;
+    const Bytes group = raw(message.destination);
+    Frame frame;
+    frame.put(std::byte{0x33});  // RFC 2464 section 7
+    frame.put(std::byte{0x33});
+    frame.put(group.last(4));
+    frame.put(raw(mac));
+    frame.put16(ethertype_ipv6);
+    frame.put16(0x6000);
+    frame.put16(0);
+    frame.put16(icmp_size);
+    frame.put(std::byte{next_header_icmpv6});
+    frame.put(std::byte{255});
+    frame.put(raw(message.source));
+    frame.put(group);
+    frame.put(std::byte{message.type});
+    frame.put(std::byte{0});
+    frame.put16(0);  // checksum, below
+    frame.put(message.flags);
+    frame.pad_to(icmp_at + 8);
+    frame.put(raw(message.target));
+    frame.put(std::byte{message.option});
+    frame.put(std::byte{1});
+    frame.put(raw(mac));
+    frame.set16(icmp_at + 2, icmpv6_checksum(raw(message.source), group,
+                                             frame.view().subspan(icmp_at, icmp_size)));
+    return frame;
+}
+
+/// ff02::1:ff00:0/104 and the last 24 bits (RFC 4291 section 2.7.1).
+IpAddress solicited_node(const IpAddress& address) {
+    const auto& last = address.bytes();
+    return IpAddress::v6(
+        {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, last[13], last[14], last[15]});
 }
 
 IpAddress to_v4(Bytes bytes) {
@@ -182,43 +231,26 @@ void Frame::set16(std::size_t offset, unsigned value) {
 }
 
 Frame gratuitous_arp_request(const IpAddress& address, const MacAddress& mac) {
-    return arp(arp_op_request, address, mac, MacAddress{});
+    return arp(arp_op_request, address, address, mac, MacAddress{});
 }
 
 Frame gratuitous_arp_reply(const IpAddress& address, const MacAddress& mac) {
-    return arp(arp_op_reply, address, mac, MacAddress::broadcast());
+    return arp(arp_op_reply, address, address, mac, MacAddress::broadcast());
 }
 
 Frame neighbour_advertisement(const IpAddress& address, const MacAddress& mac, bool router) {
-    HAMR_ASSERT(!address.is_v4());
-    constexpr std::size_t ip_at = 14;
-    constexpr std::size_t icmp_at = ip_at + 40;
-    constexpr unsigned icmp_size = 32;
     const IpAddress all_nodes =
         IpAddress::v6({0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-    Frame frame;
-    frame.put(raw(MacAddress{{0x33, 0x33, 0, 0, 0, 1}}));
-    frame.put(raw(mac));
-    frame.put16(ethertype_ipv6);
-    frame.put16(0x6000);
-    frame.put16(0);
-    frame.put16(icmp_size);
-    frame.put(std::byte{next_header_icmpv6});
-    frame.put(std::byte{255});
-    frame.put(raw(address));
-    frame.put(raw(all_nodes));
-    frame.put(std::byte{nd_advertisement});
-    frame.put(std::byte{0});
-    frame.put16(0);  // checksum, below
-    frame.put(flag_override | (router ? flag_router : std::byte{0}));
-    frame.pad_to(icmp_at + 8);
-    frame.put(raw(address));
-    frame.put(std::byte{option_target_link_layer});
-    frame.put(std::byte{1});
-    frame.put(raw(mac));
-    frame.set16(icmp_at + 2, icmpv6_checksum(raw(address), raw(all_nodes),
-                                             frame.view().subspan(icmp_at, icmp_size)));
-    return frame;
+    const std::byte flags = flag_override | (router ? flag_router : std::byte{0});
+    return neighbour_message(
+        {nd_advertisement, flags, option_target_link_layer, address, all_nodes, address}, mac);
+}
+
+Frame solicitation(const IpAddress& address, const IpAddress& source, const MacAddress& mac) {
+    if (address.is_v4()) return arp(arp_op_request, source, address, mac, MacAddress{});
+    return neighbour_message({nd_solicitation, std::byte{0}, option_source_link_layer, source,
+                              solicited_node(address), address},
+                             mac);
 }
 
 Announcement announcement(const IpAddress& address, const MacAddress& mac, bool router) {

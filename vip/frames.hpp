@@ -48,6 +48,12 @@ class Frame {
 [[nodiscard]] Frame neighbour_advertisement(const IpAddress& address, const MacAddress& mac,
                                             bool router);
 
+/// "Who has `address`? Tell `source`", to all who may: an ARP request, broadcast, from `source` (or
+/// from 0.0.0.0, an RFC 5227 probe); a neighbour solicitation to the solicited-node group (RFC 4861
+/// section 4.3). Both are of one family. Whoever holds the address answers `mac` alone.
+[[nodiscard]] Frame solicitation(const IpAddress& address, const IpAddress& source,
+                                 const MacAddress& mac);
+
 /// All frames of one announcement: two for IPv4, one for IPv6.
 struct Announcement {
     std::array<Frame, 2> frames;

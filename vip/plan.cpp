@@ -19,6 +19,11 @@ bool is_vip(const PlanConfig& config, const IpAddress& address) {
                        [&](const IpPrefix& vip) { return vip.address == address; });
 }
 
+/// fe80::/10
+bool is_link_local(const IpAddress& address) {
+    return !address.is_v4() && address.bytes()[0] == 0xfe && (address.bytes()[1] & 0xc0) == 0x80;
+}
+
 std::string on(const Links::Link& link) {
     return " on " + link.seen.name;
 }
@@ -353,6 +358,24 @@ void Plan::confirmed(Slot& slot, const Links::Link& link, const IpPrefix& prefix
     if (slot.schedule.due(now) && slot.carrier) {
         out.emplace_back(Announce{link.seen.index, slot.vip.address, slot.mac});
     }
+    if (now >= slot.solicit_at && slot.carrier) solicit(slot, link, now, out);
+}
+
+void Plan::solicit(Slot& slot, const Links::Link& link, BootTime now, Actions& out) const {
+    slot.solicit_at = now + solicit_period;
+    std::optional<IpAddress> source;
+    if (slot.vip.address.is_v4()) source = IpAddress::v4({0, 0, 0, 0});
+    const auto& mine = config_.node_addresses;
+    for (const IpPrefix& own : link.addresses) {
+        const IpAddress& address = own.address;
+        if (address.family() != slot.vip.address.family() || is_vip(config_, address)) continue;
+        const bool of_node = std::find(mine.begin(), mine.end(), address) != mine.end();
+        if (of_node || is_link_local(address)) source = address;
+        if (of_node) break;
+    }
+    if (source) {
+        out.emplace_back(Solicit{link.seen.index, slot.vip.address, *source, slot.mac});
+    }
 }
 
 void Plan::missing(Slot& slot, const Links::Link& link, BootTime now, Actions& out) const {
@@ -394,6 +417,7 @@ BootTime Plan::next() const {
         if (slot.placed) {
             soonest = std::min(soonest, slot.schedule.next());
             if (slot.rival) consider(slot.rival_heard + claim_over);
+            if (slot.carrier) consider(slot.solicit_at);
         } else {
             consider(slot.add_at);
         }

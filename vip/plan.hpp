@@ -39,7 +39,9 @@
 //    hold the address would lead for ever, or be given the lead again and again.
 //  - Another host that claims a held address is reported with its Ethernet address, and ours is
 //    announced again (RFC 5227 section 2.4, at most once per `claim_period`), and once more when
-//    nothing has been heard from it for `claim_over`.
+//    nothing has been heard from it for `claim_over`. Whoever answers others only is found by
+//    asking for the held address every `solicit_period`, from an address of this node (IPv6: else
+//    from the link-local one; IPv4: else as an RFC 5227 probe).
 // Threading: none; a plain object. Pure: no clock, no I/O.
 
 namespace hamr::vip {
@@ -72,6 +74,16 @@ struct Announce {
     friend bool operator==(const Announce&, const Announce&) = default;
 };
 
+/// Send solicitation(address, source, mac) on this interface, now: who else answers shows up as a
+/// claim.
+struct Solicit {
+    InterfaceIndex index;
+    IpAddress address;
+    IpAddress source;
+    MacAddress mac;
+    friend bool operator==(const Solicit&, const Solicit&) = default;
+};
+
 enum class Notice {
     waiting,           // no interface to put the address on, or it is down
     ready,             // what was waited for has come
@@ -96,7 +108,7 @@ struct Report {
     std::string text;
 };
 
-using Action = std::variant<AddAddress, RemoveAddress, Announce, Report>;
+using Action = std::variant<AddAddress, RemoveAddress, Announce, Solicit, Report>;
 using Actions = std::vector<Action>;
 
 /// Whether this host could hold the group's addresses now, and if not, why.
@@ -119,7 +131,8 @@ class Plan {
     static constexpr int put_back_burst = 5;
     static constexpr Duration put_back_period = std::chrono::seconds{1};
     static constexpr Duration claim_period = std::chrono::seconds{1};
-    static constexpr Duration claim_over = std::chrono::seconds{3};
+    static constexpr Duration claim_over = std::chrono::seconds{7};
+    static constexpr Duration solicit_period = std::chrono::seconds{5};
     static constexpr Duration first_retry = std::chrono::milliseconds{10};
     static constexpr Duration longest_retry = std::chrono::seconds{1};
     static constexpr Duration refusal_patience = std::chrono::seconds{1};
@@ -182,6 +195,7 @@ class Plan {
         Duration retry = first_retry;
         BootTime refused_since = never;     // by the kernel, without an end
         std::string refusal;                // its words, once that has lasted for too long
+        BootTime solicit_at = long_ago;     // no question before this
         BootTime put_back_debt = long_ago;  // when the put-backs so far are paid for
         std::optional<MacAddress> rival;
         BootTime rival_heard = long_ago;
@@ -199,6 +213,7 @@ class Plan {
     void place(Slot& slot, const Links::Link& link, BootTime now, Actions& out) const;
     void confirmed(Slot& slot, const Links::Link& link, const IpPrefix& prefix, BootTime now,
                    Actions& out) const;
+    void solicit(Slot& slot, const Links::Link& link, BootTime now, Actions& out) const;
     void missing(Slot& slot, const Links::Link& link, BootTime now, Actions& out) const;
     void refused(Slot& slot, const Error& error, BootTime& again, BootTime now);
     Slot* find(const IpAddress& address);

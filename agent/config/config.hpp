@@ -73,6 +73,7 @@ struct Group {
     std::optional<std::string> interface;  // else: the one whose network holds the address
     std::vector<std::string> prefer;       // every router, the most preferred first
     Failback failback;
+    bool put_back = true;  // an address that somebody else deletes
 
     friend bool operator==(const Group&, const Group&) = default;
 };

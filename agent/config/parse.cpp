@@ -221,10 +221,11 @@ void ConfigReader::read_groups(const Section& top) {
 
 void ConfigReader::read_group(const std::string& name, const Value& value,
                               const std::string& path) {
-    Group group{name, {}, {}, {}, {}};
+    Group group;
+    group.name = name;
     if (value.kind == Value::Kind::map) {
         const Section section(report_, value, path,
-                              {"addresses", "interface", "prefer", "failback"});
+                              {"addresses", "interface", "prefer", "failback", "put_back"});
         if (const Value* interface = section.find("interface")) {
             group.interface = read_text(report_, *interface, path + ".interface");
             if (group.interface && (group.interface->size() > 15 ||
@@ -240,6 +241,9 @@ void ConfigReader::read_group(const std::string& name, const Value& value,
         if (const Value* prefer = section.find("prefer")) read_prefer(*prefer, path, group);
         if (const Value* failback = section.find("failback")) {
             read_failback(*failback, path + ".failback", group);
+        }
+        if (const Value* put_back = section.find("put_back")) {
+            group.put_back = read_boolean(report_, *put_back, path + ".put_back").value_or(true);
         }
     } else {
         read_vips(value, path, group);

@@ -30,12 +30,12 @@ void AddressKeeper::heard(std::span<const vip::KernelEvent> batch) {
     for (const vip::KernelEvent& event : batch) {
         links_.apply(event);
         if (const auto* link = std::get_if<vip::LinkSeen>(&event)) {
-            if (!gated_.contains(link->index)) events_.gate_wanted(link->index);
+            if (!gated_.contains(link->index)) events_.gate_wanted(link->index, false);
         } else if (const auto* gone = std::get_if<vip::LinkGone>(&event)) {
             gated_.erase(gone->index);
             listeners_.erase(gone->index);
         } else if (const auto* changed = std::get_if<vip::TrafficControlChanged>(&event)) {
-            events_.gate_wanted(changed->index);
+            events_.gate_wanted(changed->index, gated_.contains(changed->index));
         }
     }
     changed_ = true;
@@ -103,6 +103,10 @@ void AddressKeeper::carry_out(std::size_t group, const vip::Action& action) {
     } else if (const auto* announcement = std::get_if<vip::Announce>(&action)) {
         // What fails here (a shut gate, a full queue) is repeated by the schedule.
         (void)packets_->send(*announcement);
+    } else if (const auto* question = std::get_if<vip::Solicit>(&action)) {
+        (void)packets_->send(
+            question->index,
+            vip::solicitation(question->address, question->source, question->mac).view());
     } else {
         events_.report(group, std::get<vip::Report>(action));
     }
@@ -110,7 +114,7 @@ void AddressKeeper::carry_out(std::size_t group, const vip::Action& action) {
 
 void AddressKeeper::add(std::size_t group, const vip::AddAddress& request) {
     if (!gated_.contains(request.index)) {
-        events_.gate_wanted(request.index);
+        events_.gate_wanted(request.index, false);
         entries_[group].plan.put_off(request, Error{"the gate does not stand there yet"},
                                      BootClock::now());
         changed_ = true;

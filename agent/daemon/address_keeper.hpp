@@ -37,8 +37,8 @@ class AddressKeeper {
         /// readiness() or links() may have changed.
         std::function<void()> changed;
         /// An interface appeared, or its traffic control was changed: the gate must be (again)
-        /// there.
-        std::function<void(vip::InterfaceIndex index)> gate_wanted;
+        /// there. `stood`: it did, as far as gated() has told.
+        std::function<void(vip::InterfaceIndex index, bool stood)> gate_wanted;
         /// A request or timer of the keeper has to run: call update(now).
         std::function<void()> update;
     };

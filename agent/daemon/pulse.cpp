@@ -88,7 +88,9 @@ Result<> Pulse::open_all() {
         check_readiness();
         listener_.links_changed(keeper_->links());
     };
-    events.gate_wanted = [this](vip::InterfaceIndex index) { listener_.gate_wanted(index); };
+    events.gate_wanted = [this](vip::InterfaceIndex index, bool stood) {
+        listener_.gate_wanted(index, stood);
+    };
     events.update = [this] { settle(BootClock::now()); };
 
     std::vector<vip::PlanConfig> plans;
@@ -213,7 +215,9 @@ void Pulse::carry_out(BootTime now, election::Action& action) {
         }
         keeper_->release(group);
     } else if (const auto* again = std::get_if<election::AnnounceAgain>(&action)) {
-        keeper_->announce(group_index(again->group), now);
+        const std::size_t group = group_index(again->group);
+        keeper_->announce(group, now);
+        listener_.announces_again(config_.groups[group].name, again->reason);
     } else if (auto* transition = std::get_if<election::Transition>(&action)) {
         listener_.transition(std::move(*transition));
     } else if (const auto* done = std::get_if<election::FailoverDone>(&action)) {

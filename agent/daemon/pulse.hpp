@@ -61,9 +61,10 @@ struct Listener {
     std::function<void(election::Transition)> transition;
     std::function<void(std::string group, election::Term term, Duration after)> announced;
     std::function<void(std::string group, vip::Report report)> report;
+    std::function<void(std::string group, std::string why)> announces_again;
     std::function<void(std::uint32_t id, election::AskResult result, election::NodeId target)>
         failover_done;
-    std::function<void(vip::InterfaceIndex index)> gate_wanted;
+    std::function<void(vip::InterfaceIndex index, bool stood)> gate_wanted;
     std::function<void(vip::Links links)> links_changed;
     /// This node's demotion has changed.
     std::function<void(std::uint32_t demotion, std::string reason)> demoted;

@@ -69,6 +69,7 @@ PulseConfig pulse_config(const config::Config& config, std::size_t self,
         to.addresses.interface = group.interface.value_or("");
         to.addresses.node_addresses = config.nodes[self].addresses;
         to.addresses.refresh = config.announce_refresh;
+        to.addresses.put_back = group.put_back;
     }
     pulse.holds_addresses = !witness;
     if (config.router.kind == config::RouterKind::embedded && !witness) {

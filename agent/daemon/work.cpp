@@ -9,12 +9,14 @@
 #include "agent/daemon/warnings.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <future>
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <net/if.h>
 
 namespace hamr::daemon {
 
@@ -22,6 +24,12 @@ namespace {
 
 std::string address_key(const std::string& group, const IpAddress& address) {
     return "address " + group + " " + address.to_string();
+}
+
+std::string interface_name(vip::InterfaceIndex index) {
+    std::array<char, IF_NAMESIZE> name{};
+    const char* found = ::if_indextoname(static_cast<unsigned>(index.value), name.data());
+    return found != nullptr ? found : "interface " + std::to_string(index.value);
 }
 
 }  // namespace
@@ -81,12 +89,18 @@ Listener Work::listener() {
             note_report(group, report);
         });
     };
+    listener.announces_again = [this, here](std::string group, std::string why) {
+        here([this, group = std::move(group), why = std::move(why)] {
+            spdlog::info("announces again group={} reason=\"{}\"", group, why);
+            note_event(group, "announces again: " + why);
+        });
+    };
     listener.failover_done = [this, here](std::uint32_t id, election::AskResult result,
                                           election::NodeId target) {
         here([this, id, result, target] { orders_.answered(id, result, target); });
     };
-    listener.gate_wanted = [this, here](vip::InterfaceIndex index) {
-        here([this, index] { guard(index); });
+    listener.gate_wanted = [this, here](vip::InterfaceIndex index, bool stood) {
+        here([this, index, stood] { guard(index, stood); });
     };
     listener.links_changed = [this, here](vip::Links links) {
         here([this, links = std::move(links)] { apply_settings(links); });
@@ -210,7 +224,7 @@ void Work::addresses_well(const std::string& group) {
     }
 }
 
-void Work::guard(vip::InterfaceIndex index) {
+void Work::guard(vip::InterfaceIndex index, bool stood) {
     if (stopping_) return;
     const auto standing = gate_.attached(index);
     bool attached = standing && *standing;
@@ -221,6 +235,10 @@ void Work::guard(vip::InterfaceIndex index) {
             spdlog::error("gate interface={} error=\"{}\"", index.value, result.error().message());
         } else {
             spdlog::info("gate interface={} attached", index.value);
+            if (stood) {
+                note_event("the gate on " + interface_name(index) +
+                           " was removed by somebody else; put back");
+            }
         }
     }
     boost::asio::post(pulse_->io(), [this, index, attached] { pulse_->gated(index, attached); });

@@ -86,7 +86,8 @@ class Work : public control::Handler {
     [[nodiscard]] bool leads_any() const;
     void note(const election::Transition& transition);
     void note_report(const std::string& group, const vip::Report& report);
-    void guard(vip::InterfaceIndex index);
+    /// Puts the gate on an interface where it does not stand; if it `stood`, somebody took it off.
+    void guard(vip::InterfaceIndex index, bool stood);
     void apply_settings(const vip::Links& links);
     void put_settings();
     void start_checks();

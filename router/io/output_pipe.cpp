@@ -25,7 +25,6 @@ namespace {
 
 constexpr std::size_t bytes_per_second = 1 << 20;
 constexpr std::size_t pipe_size = 1 << 20;
-constexpr std::size_t remembered = 32;
 
 /// Opens the pipe at `path`; what is not a pipe of this user's is refused.
 Result<UniqueFd> open_pipe(const std::string& path) {
@@ -67,10 +66,7 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
 
     [[nodiscard]] Result<UniqueFd> writer() const { return open_pipe(path_); }
 
-    void forget() {
-        said_.clear();
-        lost_words_.clear();
-    }
+    void forget() { lines_.forget(); }
 
     void drain() {
         if (!descriptor_.is_open()) return;
@@ -79,15 +75,14 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
             if (n == 0) break;
             total += n;
         }
-        if (lines_.next() != never) lost_words_ = lines_.last_dropped();
         tell(lines_.end(BootClock::now()));
     }
 
     [[nodiscard]] std::string telling(bool brief) const {
-        if (brief) return router::telling_line(said_);
+        const std::deque<std::string> said = lines_.newest();
+        if (brief) return router::telling_line(said);
         if (BootClock::now() - said_at_ > router::OutputLines::second) return "";
-        if (!lost_words_.empty()) return lost_words_;
-        return said_.empty() ? "" : said_.back();
+        return said.empty() ? "" : said.back();
     }
 
     void stop() {
@@ -137,15 +132,13 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
         if (n <= 0) return 0;
         const auto size = static_cast<std::size_t>(n);
         read_in_second_ += size;
-        tell(lines_.feed(std::string_view(buffer_.data(), size), BootClock::now()));
+        said_at_ = BootClock::now();
+        tell(lines_.feed(std::string_view(buffer_.data(), size), said_at_));
         return size;
     }
 
     void tell(const std::vector<std::string>& lines) {
         for (const std::string& line : lines) {
-            if (said_.size() == remembered) said_.pop_front();
-            said_.push_back(line);
-            said_at_ = BootClock::now();
             if (on_line_) on_line_(line);
         }
     }
@@ -156,8 +149,6 @@ class OutputPipe::Impl : public std::enable_shared_from_this<OutputPipe::Impl> {
     asio::steady_timer timer_;
     std::array<char, 16 * 1024> buffer_{};
     router::OutputLines lines_;
-    std::deque<std::string> said_;
-    std::string lost_words_;
     BootTime said_at_ = long_ago;
     BootTime second_ = long_ago;
     std::size_t read_in_second_ = 0;

@@ -43,7 +43,7 @@ std::vector<std::string> lines_of(std::string_view text, std::size_t piece) {
         for (std::string& line : output.feed(text.substr(0, piece), now)) lines.push_back(line);
     }
     for (std::string& line : output.end(now)) lines.push_back(line);
-    HAMR_ASSERT(is_one_line(output.last_dropped()));
+    for (const std::string& line : output.newest()) HAMR_ASSERT(is_one_line(line));
     return lines;
 }
 

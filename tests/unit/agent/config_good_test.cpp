@@ -96,6 +96,7 @@ vips:
   reads:
     addresses: 192.0.2.101/24
     failback: {after: 1.5m}
+    put_back: false
   other: [192.0.2.102/24, "2001:db8::102/64"]
 router: {kind: none}
 )",
@@ -107,6 +108,8 @@ router: {kind: none}
     EXPECT_EQ(groups[0].addresses.size(), 2U);
     EXPECT_EQ(groups[0].failback, (Failback{true, {}}));
     EXPECT_EQ(groups[1].failback, (Failback{true, seconds(90)}));
+    EXPECT_TRUE(groups[0].put_back);
+    EXPECT_FALSE(groups[1].put_back);
     EXPECT_THAT(groups[1].prefer, ElementsAre("a", "b", "d"));
     EXPECT_EQ(groups[2].addresses[1], (IpPrefix{ip("2001:db8::102"), 64}));
     EXPECT_EQ(loaded.config.announce_refresh, seconds(30));

@@ -22,7 +22,7 @@ announce: {refresh: 30s}
 vips:
   writes: {addresses: [192.0.2.100/24, 2001:db8::100/64], interface: eth1, prefer: [router2],
            failback: {after: 10s}}
-  reads: 192.0.2.101/24
+  reads: {addresses: 192.0.2.101/24, put_back: false}
 router:
   backends: [192.0.2.21:3306]
   monitor: {user: hamr}
@@ -82,6 +82,7 @@ TEST(Translate, AddressesOfAGroup) {
     for (const PulseGroup& group : pulse.groups) {
         EXPECT_EQ(group.id, election::group_id(group.name));
         EXPECT_EQ(group.addresses.refresh, Duration(30s));
+        EXPECT_EQ(group.addresses.put_back, group.name == "writes");
         EXPECT_THAT(group.addresses.node_addresses, ElementsAre(*IpAddress::parse("192.0.2.12")));
         EXPECT_EQ(group.addresses.interface, group.name == "writes" ? "eth1" : "");
         EXPECT_THAT(group.addresses.addresses, SizeIs(group.name == "writes" ? 2 : 1));

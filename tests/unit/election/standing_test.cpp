@@ -286,6 +286,36 @@ TEST_F(Leader, M17_not_above_the_last_term) {
     EXPECT_EQ(node.state(), State::leader);
 }
 
+TEST_F(Leader, H14_a_peer_that_exchanges_frames_again_makes_it_announce_again) {
+    const auto announced_again = [&] { return node.all<AnnounceAgain>().size(); };
+    node.announced(led);
+    node.run_with(1s, {&b, &c});
+    EXPECT_EQ(announced_again(), 0U);
+    node.run_with(lease * 3, {&b});
+    node.hear(c);
+    ASSERT_EQ(announced_again(), 1U);
+    EXPECT_EQ(node.all<AnnounceAgain>()[0].reason, "c is heard again");
+    // A link that comes and goes does not flood the network.
+    for (int i = 0; i < 5; ++i) {
+        node.run_with(lease * 3, {&b});
+        node.hear(c);
+    }
+    EXPECT_EQ(announced_again(), 1U);
+    node.run_with(1s, {&b, &c});
+    EXPECT_EQ(announced_again(), 2U);
+}
+
+TEST_F(Leader, H14_frames_must_get_through_both_ways) {
+    node.announced(led);
+    node.hear(c);
+    c.deaf = true;
+    node.run_with(lease * 10, {&b, &c});
+    EXPECT_TRUE(node.all<AnnounceAgain>().empty());
+    c.deaf = false;
+    node.hear(c);
+    EXPECT_EQ(node.all<AnnounceAgain>().size(), 1U);
+}
+
 TEST_F(Leader, M1_grants_nobody) {
     c.claim(Claim::candidate, 50);
     c.wants_answer = true;

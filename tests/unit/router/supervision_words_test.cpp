@@ -46,11 +46,22 @@ TEST(OutputLines, a_flood_is_counted) {
     for (int i = 0; i < 200; ++i) flood += std::to_string(i) + "\n";
     EXPECT_EQ(lines.feed(flood, start).size(), OutputLines::rate);
     EXPECT_EQ(lines.next(), start + 1s);
-    EXPECT_EQ(lines.last_dropped(), "199");
+    EXPECT_EQ(lines.newest().back(), "199");
     EXPECT_TRUE(lines.tick(start + 999ms).empty());
     EXPECT_THAT(lines.tick(start + 1s), ElementsAre("[150 lines dropped]"));
     EXPECT_EQ(lines.next(), never);
     EXPECT_THAT(lines.feed("after\n", start + 1s), ElementsAre("after"));
+}
+
+// MySQL Router writes some 25 lines each time that it starts in vain, five times in a second.
+TEST(OutputLines, what_a_flood_has_dropped_still_says_why_it_ended) {
+    OutputLines lines;
+    for (int i = 0; i < 60; ++i) (void)lines.feed("of an earlier start\n", start);
+    lines.forget();
+    EXPECT_TRUE(lines.feed("starting\nError: Address already in use\nbye\n", start).empty());
+    EXPECT_EQ(telling_line(lines.newest()), "Error: Address already in use");
+    for (int i = 0; i < 100; ++i) (void)lines.feed("more\n", start);
+    EXPECT_EQ(lines.newest().size(), OutputLines::remembered);
 }
 
 TEST(Printable, what_acts_on_a_terminal_is_escaped) {

@@ -68,6 +68,35 @@ TEST(Frames, router_flag_is_set_when_asked) {
     EXPECT_EQ(bytes(neighbour_advertisement(v6, mac, false))[58], 0x20U);
 }
 
+TEST(Frames, an_arp_solicitation_asks_for_the_address_and_claims_its_source_only) {
+    const IpAddress own = *IpAddress::parse("192.0.2.11");
+    const auto frame = bytes(solicitation(v4, own, mac));
+    EXPECT_EQ(frame[21], 1U);
+    EXPECT_EQ((std::vector<unsigned>{frame.begin() + 28, frame.begin() + 42}),
+              (std::vector<unsigned>{192, 0, 2, 11, 0, 0, 0, 0, 0, 0, 192, 0, 2, 100}));
+    EXPECT_EQ(parse_claim(solicitation(v4, own, mac).view()),
+              (Claim{ClaimKind::arp_request, own, mac}));
+    EXPECT_EQ(parse_claim(solicitation(v4, *IpAddress::parse("0.0.0.0"), mac).view()), std::nullopt)
+        << "a probe";
+}
+
+TEST(Frames, a_neighbour_solicitation_is_what_rfc_4861_section_4_3_says) {
+    const IpAddress own = *IpAddress::parse("2001:db8::11");
+    const auto frame = bytes(solicitation(v6, own, mac));
+    // To ff02::1:ff00:100 and its Ethernet group (RFC 2464 section 7).
+    EXPECT_EQ((std::vector<unsigned>{frame.begin(), frame.begin() + 6}),
+              (std::vector<unsigned>{0x33, 0x33, 0xff, 0x00, 0x01, 0x00}));
+    EXPECT_EQ((std::vector<unsigned>{frame.begin() + 49, frame.begin() + 54}),
+              (std::vector<unsigned>{1, 0xff, 0x00, 0x01, 0x00}));
+    EXPECT_EQ(frame[54], 135U);
+    EXPECT_EQ(frame[58], 0U);
+    EXPECT_EQ((std::vector<unsigned>{frame.begin() + 78, frame.end()}),
+              (std::vector<unsigned>{1, 1, 0x02, 0x00, 0x5e, 0x00, 0x53, 0x01}));
+    // It reads as what it is, which needs a right checksum, too.
+    EXPECT_EQ(parse_claim(solicitation(v6, own, mac).view()),
+              (Claim{ClaimKind::neighbour_solicitation, own, mac}));
+}
+
 TEST(Frames, announcement_has_both_arp_forms_and_one_advertisement) {
     EXPECT_EQ(announcement(v4, mac, false).count, 2U);
     EXPECT_EQ(announcement(v6, mac, false).count, 1U);

@@ -257,6 +257,10 @@ struct Driver {
                 const auto sent = socket.send(*announce);
                 EXPECT_TRUE(sent) << sent.error().message();
                 ++announced;
+            } else if (const auto* question = std::get_if<Solicit>(&action)) {
+                const Frame frame =
+                    solicitation(question->address, question->source, question->mac);
+                EXPECT_TRUE(socket.send(question->index, frame.view()));
             } else {
                 notices.push_back(std::get<Report>(action).notice);
             }

@@ -52,6 +52,9 @@ struct Host {
             } else if (const auto* announce = std::get_if<Announce>(&action)) {
                 out.push_back("announce " + announce->address.to_string() + " " +
                               announce->mac.to_string());
+            } else if (const auto* question = std::get_if<Solicit>(&action)) {
+                solicited.push_back(question->address.to_string() + " from " +
+                                    question->source.to_string());
             } else {
                 const auto& report = std::get<Report>(action);
                 texts.push_back(report.text);
@@ -107,6 +110,7 @@ struct Host {
     BootTime now{1000s};
     std::vector<Action> requests;
     std::vector<std::string> texts;
+    std::vector<std::string> solicited;
 };
 
 PlanConfig v4_only() {
@@ -424,6 +428,32 @@ TEST(Plan, a_foreign_claim_is_named_and_answered) {
     EXPECT_EQ(host.now, last + Plan::claim_over);
     EXPECT_THAT(said, ::testing::Contains("claim_over"));
     EXPECT_EQ(said.back(), "announce 192.0.2.100 02:00:5e:00:53:01");
+}
+
+TEST(Plan, who_else_has_a_held_address_is_asked_for_now_and_then) {
+    Host host({.addresses = {prefix("192.0.2.100/24"), prefix("2001:db8::100/64")},
+               .node_addresses = {prefix("192.0.2.11/24").address}});
+    host.links.apply(AddressSeen{eth0, prefix("fe80::11/64")});
+    host.update();
+    EXPECT_TRUE(host.solicited.empty()) << "not held";
+    host.settle();
+    EXPECT_THAT(host.solicited, ::testing::Contains("192.0.2.100 from 192.0.2.11"));
+    EXPECT_THAT(host.solicited, ::testing::Contains("2001:db8::100 from fe80::11"));
+    host.solicited.clear();
+    const BootTime end = host.now + Plan::solicit_period * 10;
+    for (int i = 0; host.plan.next() < end && i < 1000; ++i) {
+        host.now = host.plan.next();
+        host.update();
+    }
+    EXPECT_GE(host.solicited.size(), 18U) << "each of the two";
+    EXPECT_LE(host.solicited.size(), 20U);
+}
+
+TEST(Plan, without_an_address_of_its_own_it_asks_as_a_probe_does) {
+    Host host(v4_only());
+    host.settle();
+    EXPECT_THAT(host.solicited, ::testing::Each(std::string("192.0.2.100 from 0.0.0.0")));
+    EXPECT_FALSE(host.solicited.empty());
 }
 
 TEST(Plan, claims_of_this_host_of_other_addresses_and_to_a_follower_are_nothing) {
