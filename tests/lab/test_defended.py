@@ -11,6 +11,10 @@ from hamrlab import Capture, ClusterTest, answerers, let_pass, main, now_ns
 
 
 class Defended(ClusterTest):
+    def make_cluster(self, witness=True, **options):
+        # Nothing here is about time, and much about who leads: patient.
+        return super().make_cluster(witness, **{"interval": "100ms", **options})
+
     def delete(self, name):
         self.lab.hosts[name].ip("addr", "del", f"{self.cluster.vip}/24", "dev", "eth0")
 

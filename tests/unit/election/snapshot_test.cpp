@@ -193,7 +193,7 @@ TEST_F(Upgrade, U2_time_does_not_go_back) {
 TEST_F(Upgrade, U2_the_layout_of_this_version) {
     lead();
     EXPECT_EQ(snapshot_version, 4U);
-    EXPECT_EQ(node.save().size(), 14'424U);
+    EXPECT_EQ(node.save().size(), 14'428U);
 }
 
 }  // namespace
