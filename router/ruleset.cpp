@@ -18,13 +18,15 @@ struct FamilyWords {
     const char* ip;       // ip, ip6
     const char* name;     // IPv4, IPv6
     const char* nfproto;  // ipv4, ipv6
+    const char* hops;     // how many routers a packet may still pass
     const char* vips;     // the set of VIPs
     const char* resets;   // the set of ways to be reset
     const char* held;     // the set of VIPs that this host has, or has had a moment ago
 };
 
-constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "vip4", "reset4", "held4"};
-constexpr FamilyWords v6{Family::ipv6, "ip6", "IPv6", "ipv6", "vip6", "reset6", "held6"};
+constexpr FamilyWords v4{Family::ipv4, "ip", "IPv4", "ipv4", "ip ttl", "vip4", "reset4", "held4"};
+constexpr FamilyWords v6{Family::ipv6,   "ip6",  "IPv6",   "ipv6",
+                         "ip6 hoplimit", "vip6", "reset6", "held6"};
 
 constexpr const char* opens = "tcp flags & (fin | syn | rst | ack) == syn";
 
@@ -108,6 +110,7 @@ class Renderer {
         routes();
         way_back();
         unserved();
+        hops();
         guard();
         output();
         line("}");
@@ -281,6 +284,22 @@ class Renderer {
             // it.
             rule(std::string(words.ip) + " daddr @" + words.vips + " tcp dport " + ports() + " " +
                  opens + " counter reject with tcp reset");
+        }
+        close();
+    }
+
+    /// While nobody has the address, former leaders know it at one another, and would pass a packet
+    /// to and fro until its last hop. What a leader translates gets its hops back: the backend may
+    /// be far.
+    void hops() {
+        constexpr int to_the_leader = 4;
+        open("hops", "filter hook forward priority mangle");
+        for (const FamilyWords& words : families_) {
+            const std::string hops = words.hops;
+            const std::string few = std::to_string(to_the_leader);
+            rule(std::string(words.ip) + " daddr @" + words.vips + " " + hops + " > " + few + " " +
+                 hops + " set " + few);
+            rule(hops + " <= " + few + " ct direction original ct status dnat " + hops + " set 64");
         }
         close();
     }

@@ -38,7 +38,8 @@
 //                             stand in the way of those flows' copies, and later find them
 // On all
 //   forward                   on links where forwarding was off before (the guard), nothing else
-//                             is forwarded
+//                             is forwarded; what is passed on has four hops left, since former
+//                             leaders may know the VIP at one another
 //   output                    our tickles (tickle_packet.hpp) are in nobody's conntrack; no ICMPv6
 //                             redirects leave towards the links of the VIPs; TCP resets of this
 //                             host get `reset_mark`, without which the gate lets none of them out:

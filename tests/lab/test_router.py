@@ -188,6 +188,28 @@ class Settings(RouterTest):
         self.r1.sysctl("net.ipv4.conf.eth0.forwarding", 1)
         self.assertEqual(errno.ECONNREFUSED, self.connect(9, "198.51.100.51"))
 
+    def test_what_nobody_serves_does_not_go_round(self):
+        self.start_cluster(backends=["192.0.2.21:3306"])
+        vip = self.cluster.vip
+        routers = (self.r1, self.r2)
+        for router in routers:
+            self.agent(router.name).kill()
+            if router.has_address(vip):
+                router.ip("addr", "del", f"{vip}/24", "dev", "eth0")
+        for host, knows in ((self.client, self.r1), (self.r1, self.r2), (self.r2, self.r1)):
+            host.ip("neigh", "replace", vip, "lladdr", knows.mac, "dev", "eth0", "nud",
+                    "permanent")
+        before = sum(map(self.passed_on, routers))
+        self.assertNotEqual(0, self.connect(RW))
+        passed_on = sum(map(self.passed_on, routers)) - before
+        self.assertTrue(2 <= passed_on <= 12, f"two SYNs made {passed_on} packets")
+
+    def passed_on(self, host):
+        """How many IPv4 packets this host has forwarded."""
+        names, values = [line.split() for line in
+                         host.run("cat", "/proc/net/snmp").stdout.splitlines()[:2]]
+        return int(values[names.index("ForwDatagrams")])
+
     def test_kind_none_is_an_address_with_nothing_behind_it(self):
         self.make_cluster()
         before = footprint(self.r1)
