@@ -4,6 +4,7 @@
 #include "election/frame.hpp"
 #include "election/types.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -118,6 +119,12 @@ struct NodeStatus {
     bool starting = false;
     bool mismatch = false;  ///< its frames carry another mode, timers or voters
     Duration silent{};      ///< since it was last heard; 0 for this node
+    /// By path: when a frame of it last came over that one (long_ago: never since it is watched).
+    std::array<BootTime, max_paths> heard_on{};
+    BootTime paths_since = long_ago;  ///< since when paths are watched
+    /// One interval of its clock on this node's clock, as a multiple (election/beat_rate.hpp); of
+    /// one that leads, or has led.
+    std::optional<double> beat_ratio{};
 };
 
 struct Status {

@@ -8,11 +8,24 @@
 
 namespace hamr::election {
 
-const GroupEntry* Peer::entry(GroupId group) const {
+const GroupEntry* Peer::entry(GroupId group, std::size_t place) const {
+    if (place < entries.size() && entries[place].group == group) return &entries[place];
     for (const GroupEntry& candidate : entries) {
         if (candidate.group == group) return &candidate;
     }
     return nullptr;
+}
+
+std::array<BootTime, max_paths> Peer::nothing_heard() {
+    std::array<BootTime, max_paths> heard{};
+    heard.fill(long_ago);
+    return heard;
+}
+
+void Peer::watch_paths(BootTime now) {
+    heard_on = nothing_heard();
+    paths_since = now;
+    beats = BeatRate{};
 }
 
 Cluster::Cluster(Settings settings_in, BootId boot_in)

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "election/actions.hpp"
+#include "election/beat_rate.hpp"
 #include "election/peer_link.hpp"
 #include "election/sent_ring.hpp"
 #include "election/settings.hpp"
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -36,7 +39,18 @@ struct Peer {
     BootTime epoch_heard_at = long_ago;
     HealthEpoch checked;
 
-    [[nodiscard]] const GroupEntry* entry(GroupId group) const;
+    /// By path: when a frame of the peer's present boot last came over it, be it a copy. For people
+    /// only, and not archived: a program that goes on with a life watches anew.
+    std::array<BootTime, max_paths> heard_on = nothing_heard();
+    BootTime paths_since = long_ago;  ///< watched since then
+    /// While it leads. Likewise for people only.
+    BeatRate beats;
+
+    /// Its word on the group. `place` is the group's in this node's configuration, where it is
+    /// found at once: nodes have the same file, and name the groups in its order.
+    [[nodiscard]] const GroupEntry* entry(GroupId group, std::size_t place) const;
+    void watch_paths(BootTime now);
+    [[nodiscard]] static std::array<BootTime, max_paths> nothing_heard();
 
     /// What has been heard of it; who it is stands in the settings.
     template <class Archive>

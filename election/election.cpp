@@ -28,8 +28,9 @@ Election::Election(Settings settings, BootId boot, BootTime now)
       next_send_(now),
       // An answer to the same node's earlier life must not pass for one to this life.
       newest_request_(static_cast<std::uint32_t>(boot.value)) {
+    for (Peer& peer : cluster_.peers) peer.watch_paths(now);
     for (const GroupSettings& group : cluster_.settings.groups) {
-        groups_.emplace_back(group, cluster_, now);
+        groups_.emplace_back(group, cluster_, groups_.size(), now);
         // The gate outlives the agent: what an earlier life left open is shut before this one tells
         // anybody that it holds no lease.
         out_.actions.emplace_back(SetGate{groups_.back().id(), now});
@@ -109,6 +110,10 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
     const bool apart = peer->link.heard() && !cluster_.hears(*peer, now);
     const PeerLink::Judgement judgement =
         peer->link.judge(now, frame, path, cluster_.self, cluster_.boot, cluster_.newest_sent);
+    if (judgement.new_boot && judgement.verdict == Verdict::used) peer->watch_paths(now);
+    if (judgement.verdict != Verdict::dropped && frame.boot == peer->link.boot()) {
+        peer->heard_on[static_cast<std::size_t>(path)] = now;
+    }
     if (judgement.verdict == Verdict::greeted) {
         // A boot that is new to us is answered whatever else was: recorded greetings of older
         // boots must not keep the living one from being heard.
@@ -127,9 +132,15 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
 void Election::use(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
     cluster_.note(now, peer, frame, new_boot);
     for (Group& group : groups_) {
-        group.receive(now, peer, peer.entry(group.id()), frame, out_);
+        group.receive(now, peer, peer.entry(group.id(), group.place()), frame, out_);
     }
-    if (leads() || leader_among(frame)) holds_ = 0;
+    const bool led = leader_among(frame);
+    if (leads() || led) holds_ = 0;
+    if (!led) {
+        peer.beats.pause();
+    } else if (frame.wants_answer) {
+        peer.beats.beat(now, frame.timing.interval);
+    }
     if (frame.ask) obey(now, peer, *frame.ask);
     if (frame.answer && frame.answer->asker == cluster_.self) hear(now, *frame.answer);
     const bool answer = frame.wants_answer || out_.answer || new_boot;
@@ -376,6 +387,9 @@ Status Election::status(BootTime now) const {
         node.starting = peer->starting;
         node.mismatch = peer->mismatch;
         if (node.heard) node.silent = now - peer->link.last_heard();
+        node.heard_on = peer->heard_on;
+        node.paths_since = peer->paths_since;
+        node.beat_ratio = peer->beats.ratio();
     }
     return status;
 }

@@ -35,10 +35,11 @@ std::string_view to_string(State state) {
     return "unknown";
 }
 
-Group::Group(const GroupSettings& settings, const Cluster& cluster, BootTime now)
+Group::Group(const GroupSettings& settings, const Cluster& cluster, std::size_t place, BootTime now)
     : cluster_(cluster),
       name_(settings.name),
       id_(group_id(settings.name)),
+      place_(place),
       failback_(settings.failback),
       reason_("the agent has started"),
       since_(now),
@@ -166,7 +167,7 @@ void Group::start_asking(BootTime now, Outbox& out) {
 void Group::count_support(BootTime now, Outbox& out) {
     int support = 1;
     for (const Peer& peer : cluster_.peers) {
-        const GroupEntry* entry = peer.entry(id_);
+        const GroupEntry* entry = peer.entry(id_, place_);
         const bool answered = cluster_.alive(peer, now) && peer.link.echoed() >= asked_from_;
         if (answered && peer.compatible && entry != nullptr && entry->supports == cluster_.self) {
             ++support;
@@ -178,7 +179,7 @@ void Group::count_support(BootTime now, Outbox& out) {
 Term Group::newest_term() const {
     Term newest = std::max({seen_, released_, term_, promise_.term});
     for (const Peer& peer : cluster_.peers) {
-        const GroupEntry* entry = peer.entry(id_);
+        const GroupEntry* entry = peer.entry(id_, place_);
         if (entry == nullptr) continue;
         // The term of somebody who only asks is a wish; it becomes one when he stands.
         const Term claimed = entry->claim == Claim::asking ? Term{} : entry->term;
@@ -379,7 +380,7 @@ Group::Known Group::known(BootTime now) const {
     Known best;
     for (const Peer& peer : cluster_.peers) {
         if (!claims_lead(now, peer)) continue;
-        const GroupEntry* entry = peer.entry(id_);
+        const GroupEntry* entry = peer.entry(id_, place_);
         if (entry->term >= best.term) best = {peer.id, entry->term, entry->announced};
     }
     return best;

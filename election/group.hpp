@@ -4,6 +4,7 @@
 #include "election/actions.hpp"
 #include "election/cluster.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,7 +35,8 @@ struct Outbox {
 
 class Group {
   public:
-    Group(const GroupSettings& settings, const Cluster& cluster, BootTime now);
+    /// `place` is the group's in the settings.
+    Group(const GroupSettings& settings, const Cluster& cluster, std::size_t place, BootTime now);
 
     /// A leader whose lease has ended steps down; promises and stand-offs end.
     void expire(BootTime now, Outbox& out);
@@ -61,6 +63,7 @@ class Group {
     [[nodiscard]] GroupStatus status(BootTime now) const;
 
     [[nodiscard]] GroupId id() const { return id_; }
+    [[nodiscard]] std::size_t place() const { return place_; }
     [[nodiscard]] bool claims() const { return phase_ != Phase::follower; }
     [[nodiscard]] bool leads() const { return phase_ == Phase::leader; }
     [[nodiscard]] bool starting() const { return starting_; }
@@ -187,6 +190,7 @@ class Group {
     const Cluster& cluster_;
     std::string name_;
     GroupId id_;
+    std::size_t place_;
     std::vector<NodeId> prefer_;
     std::optional<Duration> failback_;
 

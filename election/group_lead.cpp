@@ -76,7 +76,7 @@ void Group::announce_again(BootTime now, Outbox& out) {
 void Group::raise_term(BootTime now, Outbox& out) {
     if (now - raised_at_ < cluster_.lease() || newest_term() >= last_term) return;
     for (const Peer& peer : cluster_.peers) {
-        const GroupEntry* entry = peer.entry(id_);
+        const GroupEntry* entry = peer.entry(id_, place_);
         const bool lost = entry != nullptr && cluster_.alive(peer, now) && peer.compatible &&
                           entry->seen > term_ && entry->promised_to != cluster_.self;
         if (!lost) continue;
@@ -120,7 +120,7 @@ void Group::settle(BootTime now, const Peer& peer, const GroupEntry* entry, Outb
 AskResult Group::fitness(BootTime now, const Peer& peer, bool force) const {
     if (peer.role == NodeRole::witness) return AskResult::target_witness;
     const bool both_ways = cluster_.alive(peer, now) && cluster_.hears(peer, now);
-    if (!both_ways || peer.entry(id_) == nullptr) return AskResult::target_silent;
+    if (!both_ways || peer.entry(id_, place_) == nullptr) return AskResult::target_silent;
     if (peer.drained) return AskResult::target_drained;
     if (!peer.compatible || (cluster_.majority() && peer.starting)) {
         return AskResult::target_starting;

@@ -140,7 +140,7 @@ void Group::follow_silence(BootTime now, const Peer& peer, const GroupEntry& ent
 void Group::answer_waiting(BootTime now, Outbox& out) {
     if (waiting_.until <= now || promised(now)) return;
     const Peer* peer = cluster_.find(waiting_.node);
-    const GroupEntry* entry = peer != nullptr ? peer->entry(id_) : nullptr;
+    const GroupEntry* entry = peer != nullptr ? peer->entry(id_, place_) : nullptr;
     if (entry == nullptr || !peer->compatible) return;
     if (entry->claim == Claim::candidate) {
         if (grant(now, *peer, *entry, waiting_.lease, out)) out.broadcast = true;
@@ -184,7 +184,7 @@ bool Group::still_leads(BootTime now, NodeId leader) const {
 }
 
 bool Group::claims_lead(BootTime now, const Peer& peer) const {
-    const GroupEntry* word = peer.entry(id_);
+    const GroupEntry* word = peer.entry(id_, place_);
     return word != nullptr && word->claim == Claim::leader && cluster_.alive(peer, now);
 }
 

@@ -17,9 +17,6 @@
 
 namespace hamr::election {
 
-/// The path of a frame whose source is no configured address of its sender.
-inline constexpr int unknown_path = 31;
-
 class PeerLink {
   public:
     struct Judgement {
@@ -61,7 +58,6 @@ class PeerLink {
     }
 
   private:
-    static constexpr int max_paths = 32;
     static constexpr std::size_t max_pending = 2;
     static constexpr std::size_t max_retired = 8;
     static constexpr int max_besides = 8;

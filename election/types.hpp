@@ -31,6 +31,10 @@ using HealthEpoch = Strong<struct HealthEpochTag, std::uint32_t>;
 
 inline constexpr NodeId no_node{0};
 
+/// Paths between two nodes are numbered below this; the last one is "from no configured address".
+inline constexpr int max_paths = 32;
+inline constexpr int unknown_path = max_paths - 1;
+
 /// FNV-1a; stable across versions and machines, since frames carry it. Never 0.
 [[nodiscard]] NodeId node_id(std::string_view name);
 [[nodiscard]] GroupId group_id(std::string_view name);

@@ -25,11 +25,19 @@ json::value to_value(const GroupStatus& group) {
 }
 
 json::value to_value(const NodeStatus& node) {
-    return json::object{{"role", to_string(node.role)},
+    json::array paths;
+    for (const PathStatus& path : node.paths) {
+        paths.push_back(json::object{{"own", path.own},
+                                     {"peer", path.peer},
+                                     {"last_heard_ms", milliseconds(path.last_heard_ms)}});
+    }
+    json::object object{{"role", to_string(node.role)},
                         {"state", to_string(node.state)},
                         {"demotion", node.demotion},
                         {"last_heard_ms", milliseconds(node.last_heard_ms)},
                         {"drained", node.drained}};
+    if (!paths.empty()) object["paths"] = std::move(paths);
+    return object;
 }
 
 json::value to_value(const ProcessStatus& process) {
@@ -160,6 +168,13 @@ NodeStatus read_node(std::string name, const json::value& value, std::string& er
     reader.number("demotion", node.demotion);
     reader.optional_number("last_heard_ms", node.last_heard_ms);
     reader.boolean("drained", node.drained);
+    reader.each_item("paths", [&](const json::value& item) {
+        const Reader fields(item, "path", error);
+        PathStatus& path = node.paths.emplace_back();
+        fields.text("own", path.own);
+        fields.text("peer", path.peer);
+        fields.optional_number("last_heard_ms", path.last_heard_ms);
+    });
     return node;
 }
 
@@ -236,6 +251,7 @@ BeatStatus read_beats(const json::value& value, std::string& error) {
     beats.p50_ms = read_ms(reader, "p50_ms");
     beats.p99_ms = read_ms(reader, "p99_ms");
     beats.max_ms = read_ms(reader, "max_ms");
+    reader.number("moves", beats.moves);
     return beats;
 }
 
@@ -311,7 +327,8 @@ std::string to_json(const Status& status) {
         object["pulse"] = json::object{{"gaps", status.beats.gaps},
                                        {"p50_ms", milliseconds(status.beats.p50_ms)},
                                        {"p99_ms", milliseconds(status.beats.p99_ms)},
-                                       {"max_ms", milliseconds(status.beats.max_ms)}};
+                                       {"max_ms", milliseconds(status.beats.max_ms)},
+                                       {"moves", status.beats.moves}};
     }
     object["drops"] = std::move(drops);
     object["warnings"] = std::move(warnings);

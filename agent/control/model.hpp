@@ -45,6 +45,15 @@ struct GroupStatus {
     friend bool operator==(const GroupStatus&, const GroupStatus&) = default;
 };
 
+/// A pair of addresses between which a node's heartbeats arrive here.
+struct PathStatus {
+    std::string own;
+    std::string peer;
+    std::optional<double> last_heard_ms;  // null: never
+
+    friend bool operator==(const PathStatus&, const PathStatus&) = default;
+};
+
 struct NodeStatus {
     std::string name;
     NodeRole role = NodeRole::router;
@@ -52,6 +61,7 @@ struct NodeStatus {
     std::int64_t demotion = 0;            // 0 is fully healthy
     std::optional<double> last_heard_ms;  // 0 for this node, null when never heard
     bool drained = false;
+    std::vector<PathStatus> paths;  // empty for this node
 
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
@@ -153,6 +163,7 @@ struct BeatStatus {
     double p50_ms = 0;       // up to an eighth too much
     double p99_ms = 0;
     double max_ms = 0;
+    std::uint64_t moves = 0;  // of the heartbeats' thread, away from a processor that was stuck
 
     friend bool operator==(const BeatStatus&, const BeatStatus&) = default;
 };

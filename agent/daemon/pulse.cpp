@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/pulse.hpp"
 
+#include "agent/daemon/deaf_link.hpp"
 #include "base/assert.hpp"
 
 #include <algorithm>
@@ -16,6 +17,9 @@ namespace {
 
 constexpr Duration longest_stop = std::chrono::milliseconds{700};
 constexpr std::uint32_t demotion_no_link = 200;
+/// Less than that of a link that is known to be down; both may hold of two hosts.
+constexpr std::uint32_t demotion_deaf_link = 150;
+constexpr Duration deaf_patience = std::chrono::milliseconds{500};
 constexpr int rounds_per_event = 64;
 /// How long a program that goes on with a life may need to find out what the earlier one knew.
 constexpr Duration health_grace = std::chrono::seconds{3};
@@ -47,8 +51,13 @@ Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, L
       alarm_(io),
       terms_(config_.groups.size()),
       led_since_(config_.groups.size(), long_ago) {
+    for (const PulseGroup& group : config_.groups) {
+        group_indices_.emplace(group.id, group_indices_.size());
+    }
     for (const std::string& source : config_.health_sources) health_.declare(source);
     if (config_.holds_addresses) health_.declare("addresses");
+    // A host with one address hears its peers over the addresses' link, or not at all.
+    if (config_.holds_addresses && config_.own.size() > 1) paths_at_ = BootClock::now();
     if (config_.drained) election_->drain(BootClock::now(), true);
     if (!resumed_) return;
     terms_ = resumed_->life.terms;
@@ -121,11 +130,13 @@ void Pulse::resume_addresses() {
 }
 
 void Pulse::run() {
+    watch_ = PulseWatch::start(config_.settings.timing.interval);
     tick();
     if (resumed_) listener_.resumed(BootClock::now() - resumed_->life.at);
     resumed_.reset();
     auto guard = boost::asio::make_work_guard(io_);
     io_.run();
+    watch_.reset();
 }
 
 void Pulse::received(Bytes datagram, const Endpoint& source, int path) {
@@ -163,9 +174,11 @@ void Pulse::drop(BootTime now, election::DropReason reason, const Endpoint& sour
 
 void Pulse::tick() {
     alarm_at_ = never;
+    if (watch_) watch_->expect(never);
     const BootTime now = BootClock::now();
     if (now >= grace_until_) end_grace(now);
     election_->tick(now);
+    if (now >= paths_at_) check_paths(now);
     settle(now);
 }
 
@@ -226,11 +239,13 @@ void Pulse::carry_out(BootTime now, election::Action& action) {
 }
 
 void Pulse::arm(BootTime now) {
-    BootTime at = std::min({election_->next_wakeup(), keeper_->next(), stop_at_, grace_until_});
+    BootTime at =
+        std::min({election_->next_wakeup(), keeper_->next(), stop_at_, grace_until_, paths_at_});
     if (leaving_) at = std::min(at, leaving_->until);
     if (linger_until_ > now) at = std::min(at, linger_until_);
     if (at >= alarm_at_) return;  // the alarm set rings earlier; it will look again
     alarm_at_ = at;
+    if (watch_) watch_->expect(at);
     alarm_.expires_after(std::max(Duration::zero(), at - now));
     alarm_.async_wait([this](const boost::system::error_code& error) {
         if (!error) tick();
@@ -238,10 +253,9 @@ void Pulse::arm(BootTime now) {
 }
 
 std::size_t Pulse::group_index(election::GroupId group) const {
-    const auto found = std::find_if(config_.groups.begin(), config_.groups.end(),
-                                    [&](const PulseGroup& g) { return g.id == group; });
-    HAMR_ASSERT(found != config_.groups.end());
-    return static_cast<std::size_t>(found - config_.groups.begin());
+    const auto found = group_indices_.find(group);
+    HAMR_ASSERT(found != group_indices_.end());
+    return found->second;
 }
 
 // Health ------------------------------------------------------------------------------------------
@@ -309,6 +323,28 @@ void Pulse::check_readiness() {
     report_health(now);
 }
 
+void Pulse::check_paths(BootTime now) {
+    const Duration lease = config_.settings.timing.lease();
+    paths_at_ = now + lease;
+    const election::Status status = election_->status(now);
+    health::Source source;
+    source.name = "paths";
+    source.live = true;
+    for (const PulseGroup& group : config_.groups) {
+        const auto deaf =
+            deaf_link(keeper_->links(), group.addresses, status.nodes, transport_->arrivals(), now,
+                      std::max<Duration>(lease * 2, deaf_patience));
+        if (!deaf) continue;
+        source.demotion = demotion_deaf_link;
+        // Not urgent: where the whole network of the addresses is dead, nothing should move.
+        source.reason = "no peer is heard on " + *deaf + ", only over other networks";
+        break;
+    }
+    if (!defer(source)) health_.set(std::move(source));
+    // Also when nothing has changed: a peer may wait for a look that began after it was demoted.
+    report_health(now);
+}
+
 void Pulse::report_health(BootTime now) {
     health_.refresh(now);
     const health::Verdict verdict = health_.verdict();
@@ -344,8 +380,11 @@ PulseStatus Pulse::status() const {
     status.duplicates = duplicates_;
     status.health = health_.verdict();
     status.gaps = gaps_;
+    if (watch_) status.moves = watch_->moves();
     const auto paths = transport_->paths();
     status.paths.assign(paths.begin(), paths.end());
+    const auto arrivals = transport_->arrivals();
+    status.arrivals.assign(arrivals.begin(), arrivals.end());
     return status;
 }
 
@@ -382,7 +421,10 @@ void Pulse::leave_if_fit(BootTime now) {
         return;
     }
     Life left = life(now);
+    // The next program inherits the processors that this thread may use.
+    watch_.reset();
     leaving.failed(leaving.leave(left));
+    watch_ = PulseWatch::start(config_.settings.timing.interval);
 }
 
 Life Pulse::life(BootTime now) const {

@@ -3,6 +3,7 @@
 
 #include "agent/daemon/address_keeper.hpp"
 #include "agent/daemon/beat_gaps.hpp"
+#include "agent/daemon/pulse_watch.hpp"
 #include "agent/daemon/reexec.hpp"
 #include "election/auth.hpp"
 #include "election/election.hpp"
@@ -85,7 +86,9 @@ struct PulseStatus {
     std::uint64_t duplicates = 0;
     health::Verdict health;
     std::vector<election_io::PathStats> paths;
+    std::vector<election_io::Arrival> arrivals;
     BeatGaps gaps;
+    std::uint64_t moves = 0;  ///< to another processor, since the one before was stuck
 };
 
 /// A life to go on with: what the earlier program left, and the election that came of it.
@@ -155,6 +158,8 @@ class Pulse {
     void arm(BootTime now);
     void report_health(BootTime now);
     void check_readiness();
+    /// With several paths: whether the addresses' links still lead to anybody.
+    void check_paths(BootTime now);
     void check_stopped(BootTime now);
     [[nodiscard]] std::size_t group_index(election::GroupId group) const;
 
@@ -173,6 +178,7 @@ class Pulse {
     health::Sources health_;
     std::uint32_t told_demotion_ = 0;
     std::vector<std::byte> buffer_;
+    std::map<election::GroupId, std::size_t> group_indices_;
     std::vector<election::Term> terms_;  // by group: the term led, 0 when not leading
     std::vector<BootTime> led_since_;    // by group
     std::array<std::uint64_t, election::drop_reasons> drops_{};
@@ -180,6 +186,7 @@ class Pulse {
     std::uint64_t late_ = 0;
     std::uint64_t duplicates_ = 0;
     BeatGaps gaps_;
+    std::unique_ptr<PulseWatch> watch_;  // while run() runs, where it is of use
     bool settling_ = true;  ///< at first: nothing is carried out before everything is open
     bool told_ = false;     // a frame has gone out in this settle()
     std::optional<Leaving> leaving_;
@@ -188,6 +195,7 @@ class Pulse {
     std::set<std::string> unproven_;
     std::map<std::string, health::Source> deferred_;
     BootTime grace_until_ = never;
+    BootTime paths_at_ = never;      // the next check_paths()
     BootTime stop_at_ = never;       // run() ends then at the latest
     BootTime linger_until_ = never;  // and not before
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/status_page.hpp"
 
+#include "agent/daemon/node_paths.hpp"
+#include "agent/daemon/warnings.hpp"
+
 #include <algorithm>
 #include <chrono>
 
@@ -48,7 +51,11 @@ void show_groups(const config::Config& config, const PulseStatus& pulse, control
     }
 }
 
-void show_nodes(const PulseStatus& pulse, control::Status& status) {
+/// A path is called lost after this, and never before a lease has ended.
+constexpr Duration path_patience = std::chrono::seconds{1};
+
+void show_nodes(const config::Config& config, const PulseStatus& pulse, control::Status& status) {
+    const Duration patience = std::max(path_patience, config.lease());
     for (const election::NodeStatus& from : pulse.election.nodes) {
         control::NodeStatus& node = status.nodes.emplace_back();
         node.name = from.name;
@@ -60,6 +67,13 @@ void show_nodes(const PulseStatus& pulse, control::Status& status) {
         node.demotion = from.demotion;
         if (from.heard) node.last_heard_ms = to_ms(from.silent);
         node.drained = from.drained;
+        node.paths = paths_of(from, pulse.arrivals, pulse.now);
+        if (auto lost = lost_paths(from, pulse.arrivals, pulse.now, patience)) {
+            status.warnings.push_back(std::move(*lost));
+        }
+        const auto apart =
+            clock_warning(from.name, from.beat_ratio.value_or(1.0), config.heartbeat.interval);
+        if (apart) status.warnings.push_back(*apart);
         if (from.mismatch) {
             status.warnings.push_back(
                 {from.name + " has another configuration (quorum, heartbeat or nodes)",
@@ -86,9 +100,9 @@ void show_nodes(const PulseStatus& pulse, control::Status& status) {
 
 void show_pulse(const config::Config& config, const PulseStatus& pulse, control::Status& status) {
     show_groups(config, pulse, status);
-    show_nodes(pulse, status);
+    show_nodes(config, pulse, status);
     status.beats = {pulse.gaps.count(), to_ms(pulse.gaps.quantile(0.5)),
-                    to_ms(pulse.gaps.quantile(0.99)), to_ms(pulse.gaps.longest())};
+                    to_ms(pulse.gaps.quantile(0.99)), to_ms(pulse.gaps.longest()), pulse.moves};
     for (std::size_t reason = 0; reason < pulse.drops.size(); ++reason) {
         const auto name = election::to_string(static_cast<election::DropReason>(reason));
         status.drops[std::string(name)] = pulse.drops[reason];

@@ -2,8 +2,10 @@
 #include "agent/daemon/warnings.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace hamr::daemon {
 
@@ -52,6 +54,29 @@ std::vector<control::Warning> absent_addresses(const config::Node& self,
                                 " in the configuration; hamrd goes on by itself once it is there"});
     }
     return warnings;
+}
+
+std::optional<control::Warning> clock_warning(const std::string& peer, double ratio,
+                                              Duration interval) {
+    constexpr double usual = 0.10;
+    // Assumption 1 of docs/safety.md: no clock faster than another by more than a quarter.
+    constexpr double bound = 1.25;
+    if (ratio < 1 + usual && ratio > 1 / (1 + usual)) return std::nullopt;
+    const bool slower = ratio > 1;
+    const double times = slower ? ratio : 1 / ratio;
+    char text[160];
+    std::snprintf(text, sizeof text,
+                  "%s's heartbeats come every %.1f ms by this host's clock, not every %.1f ms: its "
+                  "clock runs %.2f times as %s as this one's",
+                  peer.c_str(), to_ms(interval) * ratio, to_ms(interval), times,
+                  slower ? "slowly" : "fast");
+    std::string what = text;
+    if (times > bound) what += ", beyond what the lease allows for: two leaders are possible";
+    return control::Warning{
+        std::move(what),
+        "compare both hosts' clocks with a third one (`chronyc tracking`, the clock source of a "
+        "virtual machine), and `hamr drain` the wrong one; on " +
+            peer + ", look whether hamrd gets a processor in time"};
 }
 
 std::string_view remedy(vip::Notice notice) {

@@ -88,6 +88,7 @@ struct Transport::State {
     std::vector<PathStats> paths;
     std::vector<Way> ways;  // of the same index in `paths`
     std::vector<KnownSource> sources;
+    std::vector<Arrival> arrivals;
     OnReceive on_receive;
     std::uint64_t received = 0;
     std::uint64_t received_unknown = 0;
@@ -96,6 +97,7 @@ struct Transport::State {
     [[nodiscard]] std::optional<std::size_t> socket_for(const Endpoint& to,
                                                         std::size_t index) const;
     [[nodiscard]] int path_of(std::size_t socket, const Endpoint& source) const;
+    void append_arrivals(const PeerEndpoints& peer, std::vector<Arrival>& out) const;
     void send(Bytes datagram, std::size_t path);
     void deliver(std::size_t socket);
     static void wait(const std::shared_ptr<State>& state, std::size_t socket);
@@ -117,6 +119,25 @@ int Transport::State::path_of(std::size_t socket, const Endpoint& source) const 
         std::find_if(sources.begin(), sources.end(),
                      [&](const KnownSource& candidate) { return candidate.endpoint == source; });
     return known == sources.end() ? unknown_path : path_index(socket, known->index);
+}
+
+/// Rule T1 from the peer's side: to own address i it sends from its address of the same index, or
+/// from its first one of that family.
+void Transport::State::append_arrivals(const PeerEndpoints& peer, std::vector<Arrival>& out) const {
+    const auto& theirs = peer.endpoints;
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+        const Endpoint& own = sockets[i].own;
+        const auto fits = [&](const Endpoint& endpoint) {
+            return endpoint.address.family() == own.address.family();
+        };
+        const auto index = static_cast<std::ptrdiff_t>(i);
+        const auto from = i < theirs.size() && fits(theirs[i])
+                              ? theirs.begin() + index
+                              : std::find_if(theirs.begin(), theirs.end(), fits);
+        if (from == theirs.end()) continue;
+        const auto j = static_cast<std::size_t>(from - theirs.begin());
+        out.push_back({peer.node, own, *from, path_index(i, j)});
+    }
 }
 
 void Transport::State::send(Bytes datagram, std::size_t path) {
@@ -178,6 +199,7 @@ Result<> Transport::set_peers(std::span<const PeerEndpoints> peers) {
     std::vector<PathStats> paths;
     std::vector<Way> ways;
     std::vector<KnownSource> sources;
+    std::vector<Arrival> arrivals;
     for (const PeerEndpoints& peer : peers) {
         if (peer.endpoints.size() > max_addresses) {
             return fail("a peer can have " + std::to_string(max_addresses) + " addresses at most");
@@ -197,10 +219,12 @@ Result<> Transport::set_peers(std::span<const PeerEndpoints> peers) {
                                           : "the peer at " + peer.endpoints.front().to_string();
             return fail("no way to " + first + ": this node has no address of that family");
         }
+        state_->append_arrivals(peer, arrivals);
     }
     state_->paths = std::move(paths);
     state_->ways = std::move(ways);
     state_->sources = std::move(sources);
+    state_->arrivals = std::move(arrivals);
     return {};
 }
 
@@ -222,6 +246,9 @@ std::vector<Endpoint> Transport::local() const {
 
 std::span<const PathStats> Transport::paths() const {
     return state_->paths;
+}
+std::span<const Arrival> Transport::arrivals() const {
+    return state_->arrivals;
 }
 std::uint64_t Transport::received() const {
     return state_->received;

@@ -65,6 +65,17 @@ struct PathStats {
     int last_errno = 0;             ///< of the newest datagram that was not sent; 0 after success
 };
 
+/// A way on which a peer's frames arrive while both of its ends and what is between them work: by
+/// rule T1, one for each own address that the peer has an address of the same family for.
+struct Arrival {
+    NodeId node;
+    Endpoint own;
+    Endpoint peer;
+    int path = unknown_path;
+
+    friend bool operator==(const Arrival&, const Arrival&) = default;
+};
+
 class Transport {
   public:
     using OnReceive = std::function<void(Bytes datagram, const Endpoint& source, int path)>;
@@ -86,6 +97,7 @@ class Transport {
     /// The endpoints that the sockets are bound to, in the order of `own`.
     [[nodiscard]] std::vector<Endpoint> local() const;
     [[nodiscard]] std::span<const PathStats> paths() const;
+    [[nodiscard]] std::span<const Arrival> arrivals() const;
     /// Datagrams received, from peers' endpoints and from others.
     [[nodiscard]] std::uint64_t received() const;
     [[nodiscard]] std::uint64_t received_unknown() const;

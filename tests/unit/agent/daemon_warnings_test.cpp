@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/warnings.hpp"
 
+#include <chrono>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -33,6 +34,25 @@ TEST(ConfigWarnings, TwoNodesAreToldOnceWhatIsNotPromised) {
     EXPECT_THAT(warnings[0].what, HasSubstr("makes two leaders"));
     EXPECT_THAT(warnings[0].remedy, HasSubstr("add a third voter"));
     EXPECT_THAT(warnings[0].remedy, HasSubstr("hamr.yaml line 1"));
+}
+
+TEST(ClockWarning, ClocksWithinATenthAreAsTheyShouldBe) {
+    EXPECT_FALSE(clock_warning("r2", 1.0, std::chrono::milliseconds{10}));
+    EXPECT_FALSE(clock_warning("r2", 1.09, std::chrono::milliseconds{10}));
+    EXPECT_FALSE(clock_warning("r2", 0.92, std::chrono::milliseconds{10}));
+}
+
+TEST(ClockWarning, SaysHowFarApartAndWhatThatMeans) {
+    const auto slow = clock_warning("r2", 1.15, std::chrono::milliseconds{10});
+    ASSERT_TRUE(slow);
+    EXPECT_EQ(slow->what,
+              "r2's heartbeats come every 11.5 ms by this host's clock, not every 10.0 ms: its "
+              "clock runs 1.15 times as slowly as this one's");
+    const auto beyond = clock_warning("r2", 1.3, std::chrono::milliseconds{10});
+    EXPECT_THAT(beyond->what, HasSubstr("two leaders are possible"));
+    const auto fast = clock_warning("r2", 0.8, std::chrono::milliseconds{10});
+    EXPECT_THAT(fast->what, HasSubstr("1.25 times as fast"));
+    EXPECT_THAT(fast->remedy, HasSubstr("hamr drain"));
 }
 
 TEST(ConfigWarnings, QuorumNoneOnPurpose) {

@@ -88,7 +88,7 @@ TEST(StatusJson, FlowsThereAndBack) {
     EXPECT_THAT(to_json(status), Not(HasSubstr("streams")));
     status.flows =
         FlowsStatus{812, 5, {{"router2", "synced", 0.25, 0.5, 1}}, 2, 3, 4, 900, 262144, 6};
-    status.beats = {1000, 10.5, 11.25, 23};
+    status.beats = {1000, 10.5, 11.25, 23, 4};
     EXPECT_THAT(
         to_json(status),
         HasSubstr(R"("flows":{"own":812,"replicas":5,"streams":[{"peer":"router2",)"
@@ -98,6 +98,17 @@ TEST(StatusJson, FlowsThereAndBack) {
     EXPECT_THAT(to_json(status), HasSubstr(R"("pulse":{"gaps":1000,"p50_ms":10.5,)"));
     EXPECT_EQ(parse_status(to_json(status))->flows, status.flows);
     EXPECT_EQ(parse_status(to_json(status))->beats, status.beats);
+}
+
+TEST(StatusJson, PathsOfANodeThereAndBack) {
+    Status status = sample_status();
+    EXPECT_THAT(to_json(status), Not(HasSubstr("paths")));
+    status.nodes[1].paths = {{"192.0.2.11", "192.0.2.12", 3.5},
+                             {"198.51.100.11", "198.51.100.12", std::nullopt}};
+    EXPECT_THAT(to_json(status), HasSubstr(R"("paths":[{"own":"192.0.2.11","peer":"192.0.2.12",)"
+                                           R"("last_heard_ms":3.5},{"own":"198.51.100.11",)"
+                                           R"("peer":"198.51.100.12","last_heard_ms":null}])"));
+    EXPECT_EQ(parse_status(to_json(status))->nodes, status.nodes);
 }
 
 TEST(StatusJson, EveryWordThereAndBack) {

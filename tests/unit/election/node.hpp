@@ -197,6 +197,9 @@ class Node {
     }
 
     [[nodiscard]] GroupStatus status() const { return election_->status(now).groups.front(); }
+    [[nodiscard]] NodeStatus status_of(std::size_t index) const {
+        return election_->status(now).nodes.at(index);
+    }
     [[nodiscard]] State state() const { return status().state; }
     [[nodiscard]] const Frame& newest() const { return sent.back().frame; }
     /// What the newest frame says of the group.

@@ -111,6 +111,32 @@ TEST_F(Timed, T6_a_peer_is_alive_while_it_has_been_heard_within_D) {
     EXPECT_EQ(node.status().leader, no_node);
 }
 
+TEST_F(Timed, T1_each_path_is_watched_by_what_comes_over_it_be_it_a_copy) {
+    const auto heard_on = [&](std::size_t path) { return node.status_of(1).heard_on.at(path); };
+    const Frame first = node.frame(b);
+    node.hear(first, 0);
+    EXPECT_EQ(heard_on(0), node.now);
+    EXPECT_EQ(heard_on(6), long_ago);
+    node.run(1ms);
+    EXPECT_EQ(node.hear(first, 6).verdict, Verdict::duplicate);
+    EXPECT_EQ(heard_on(6), node.now);
+    const BootTime then = node.now;
+    node.run(1ms);
+    EXPECT_EQ(node.hear(first, 6).verdict, Verdict::dropped);
+    EXPECT_EQ(heard_on(6), then) << "a replayed frame says nothing of a path";
+}
+
+TEST_F(Timed, T1_paths_are_watched_anew_with_each_boot_of_the_peer) {
+    node.hear(b, 0);
+    node.run(1ms);
+    b.boot = BootId{0xb002};
+    b.sequence = 0;
+    node.hear(b, 6);
+    EXPECT_EQ(node.status_of(1).heard_on[0], long_ago);
+    EXPECT_EQ(node.status_of(1).heard_on[6], node.now);
+    EXPECT_EQ(node.status_of(1).paths_since, node.now);
+}
+
 TEST_F(Timed, A4_another_cluster_and_strangers_are_dropped_by_name) {
     Frame frame = node.frame(b);
     frame.cluster = cluster_id("another");

@@ -5,6 +5,7 @@
 #include "election/auth.hpp"
 #include "election/io/sockets.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <functional>
@@ -126,6 +127,30 @@ TEST_F(TransportTest, a_peer_with_more_addresses_is_reached_at_all_of_them) {
     a->send_all(bytes_of("x"));
     ASSERT_TRUE(run_until([&] { return at_b.size() == 2; }));
     EXPECT_NE(at_b[0].path, at_b[1].path);
+}
+
+TEST_F(TransportTest, where_frames_of_a_peer_arrive_follows_from_both_lists) {
+    std::vector<Received> at_a;
+    std::vector<Received> at_b;
+    auto a = open({any_port("127.0.0.1")}, at_a);
+    auto b = open({any_port("127.0.0.2"), any_port("127.0.0.3"), any_port("::1")}, at_b);
+    ASSERT_TRUE(a && b);
+    ASSERT_TRUE(a->set_peers(std::vector<PeerEndpoints>{{node_b, b->local()}}));
+    ASSERT_TRUE(b->set_peers(std::vector<PeerEndpoints>{{node_a, a->local()}}));
+    const std::vector<Arrival> one{{node_b, a->local()[0], b->local()[0], path_index(0, 0)}};
+    EXPECT_TRUE(std::ranges::equal(a->arrivals(), one)) << "it has one address to be reached at";
+    const std::vector<Arrival> two{{node_a, b->local()[0], a->local()[0], path_index(0, 0)},
+                                   {node_a, b->local()[1], a->local()[0], path_index(1, 0)}};
+    EXPECT_TRUE(std::ranges::equal(b->arrivals(), two));
+
+    a->send_all(bytes_of("x"));
+    b->send_all(bytes_of("x"));
+    ASSERT_TRUE(run_until([&] { return at_b.size() == 2 && !at_a.empty(); }));
+    EXPECT_EQ(at_a[0].path, one[0].path);
+    EXPECT_NE(at_b[0].path, at_b[1].path);
+    for (const Received& got : at_b) {
+        EXPECT_TRUE(got.path == two[0].path || got.path == two[1].path);
+    }
 }
 
 TEST_F(TransportTest, a_stranger_is_delivered_as_one) {
