@@ -45,7 +45,7 @@ packages_of() {
     test)
         echo libgtest-dev libgmock-dev librapidcheck-dev conntrack tcpdump keepalived haproxy \
             man-db mandoc clang-format debootstrap systemd-container zstd lintian \
-            galera-4 rsync socat openssl spin
+            galera-4 rsync socat openssl spin stress-ng
         ;;
     fuzz) echo "libclang-rt-$(clang_version)-dev" ;;
     *)

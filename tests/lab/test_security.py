@@ -252,5 +252,44 @@ class Replays(SecurityTest):
         self.assert_undisturbed(leader)
 
 
+class Flood(SecurityTest):
+    """A million forged heartbeats from the true addresses, as fast as one processor sends them."""
+
+    def moves(self):
+        return {name: [(e["node"], e["from"], e["to"], e["term"]) for e in agent.history()
+                       if e["from"] != e["to"]] for name, agent in self.cluster.agents.items()}
+
+    def flood(self, name, count):
+        host, attacker = self.lab.hosts[name], self.lab.host("attacker", 66)
+        file = self.lab.dir / "true.pcap"
+        capture = FrameCapture(host, port=PORT, file=file)
+        self.wait_for(lambda: file.stat().st_size > 20_000, "some frames")
+        capture.stop()
+        return labtool(attacker, "flood", "--file", file, "--to", host.ipv4, "--count", count,
+                       timeout=200)
+
+    def check(self, victim, undisturbed):
+        before = self.moves()
+        told = self.flood(victim, 1_000_000)
+        self.assertEqual(1_000_000, told["sent"])
+        drops = self.drops(victim)
+        for reason in ("replayed", "bad_signature", "malformed"):
+            self.assertGreater(drops[reason], 1000, reason)
+        self.only(victim, "replayed", "bad_signature", "malformed")
+        self.assertIn("dropped frames", self.agent(victim).hamr("status").stdout)
+        self.assertEqual(undisturbed, self.settled())
+        self.assertEqual(before, self.moves())
+        print(f"    {told['ms']:.0f} ms, {sum(drops.values())} seen; "
+              f"{self.agent(victim).status()['pulse']}", flush=True)
+
+    def test_at_the_leader(self):
+        leader, other = self.start_cluster()
+        self.check(leader, (leader, other))
+
+    def test_at_a_follower(self):
+        leader, other = self.start_cluster()
+        self.check(other, (leader, other))
+
+
 if __name__ == "__main__":
     main()

@@ -11,8 +11,8 @@ from .mariadb import MariaDb, replicate, switch_roles
 from .net import Host, Lab, sweep
 from .process import Process
 from .standard import LATE_NS, ClusterTest, footprint, let_pass
-from .tools import (Arping, Capture, FrameCapture, Probe, Sql, Stalls, answerers, connect_error,
-                    labtool, reaches)
+from .tools import (Arping, Capture, FrameCapture, Probe, Sql, Stalls, Sweep, answerers,
+                    connect_error, labtool, reaches)
 
 # Modules of real servers and routers, used by their names: galera, haproxy, innodb_cluster, mysql9,
 # proxysql.
@@ -20,7 +20,7 @@ from .tools import (Arping, Capture, FrameCapture, Probe, Sql, Stalls, answerers
 __all__ = [
     "Agent", "Arping", "Capture", "Cluster", "ClusterTest", "ExampleCluster", "FrameCapture",
     "Host", "Keepalived", "LATE_NS", "Lab", "LabError", "LabTest", "MariaDb", "Probe", "Process",
-    "Sql", "Stalls", "Unavailable", "answerers", "cache_dir", "cached", "connect_error", "dump",
-    "footprint", "have_program", "labtool", "let_pass", "main", "now_ns", "program", "reaches",
-    "replicate", "run", "sweep", "switch_roles", "wait_for",
+    "Sql", "Stalls", "Sweep", "Unavailable", "answerers", "cache_dir", "cached", "connect_error",
+    "dump", "footprint", "have_program", "labtool", "let_pass", "main", "now_ns", "program",
+    "reaches", "replicate", "run", "sweep", "switch_roles", "wait_for",
 ]

@@ -155,6 +155,7 @@ class Agent:
         self.socket = host.dir / "hamrd.sock"
         self.state_dir = host.dir / "state"
         self.process = None
+        self.prefix = []  # what starts hamrd in place of the lab: setpriv and its options, say
 
     @property
     def command(self):
@@ -163,7 +164,7 @@ class Agent:
 
     def start(self, *options):
         self.process = self.host.spawn("hamrd", [
-            program("hamrd"), "--config", self.config, "--node", self.host.name,
+            *self.prefix, program("hamrd"), "--config", self.config, "--node", self.host.name,
             "--socket", self.socket, "--state", self.state_dir, *options])
         return self
 

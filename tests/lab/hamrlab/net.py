@@ -105,6 +105,10 @@ class Host:
                  *(["nodad"] if ":" in address else [])])
         self.ports.append((port, bridge))
 
+    def interface_at(self, port):
+        """The interface of this host behind a port of the switch."""
+        return "eth0" if port == self.name else port.removeprefix(self.name + ".")
+
     def run(self, *argv, check=True, timeout=30, stdin=None):
         """Runs a command on this host to its end."""
         return run(["ip", "netns", "exec", self.namespace, *argv], check, timeout, stdin)
@@ -187,23 +191,24 @@ class Lab:
 
     # Faults. They act on the switch: a host keeps its carrier unless it is the point to lose it.
 
-    def _ports(self, hosts, *change):
+    def _ports(self, hosts, *change, link=None):
         for host in hosts:
             self.cut.add(host.name)
             for port, _ in host.ports:
-                run(["ip", "-n", self.switch, "link", "set", "dev", port, *change])
+                if link in (None, host.interface_at(port)):
+                    run(["ip", "-n", self.switch, "link", "set", "dev", port, *change])
 
-    def isolate(self, *hosts):
-        """Cuts each host off silently: carrier stays, nothing arrives."""
-        self._ports(hosts, "nomaster")
+    def isolate(self, *hosts, link=None):
+        """Cuts each host off silently: carrier stays, nothing arrives. `link`: only there."""
+        self._ports(hosts, "nomaster", link=link)
 
     def isolate_together(self, *hosts):
         """Cuts these hosts off from all others; they still reach each other."""
         self._ports(hosts, "master", "island")
 
-    def link_down(self, *hosts):
-        """Takes the switch's end down: the hosts lose their carrier."""
-        self._ports(hosts, "down")
+    def link_down(self, *hosts, link=None):
+        """Takes the switch's end down: the hosts lose their carrier. `link`: only there."""
+        self._ports(hosts, "down", link=link)
 
     def heal(self, *hosts):
         """Undoes all faults of these hosts, or of all."""

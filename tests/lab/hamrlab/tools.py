@@ -76,6 +76,12 @@ class Stalls(Tool):
     command = "stalls"
 
 
+class Sweep(Tool):
+    """Sweep(client, to="198.51.100.1", count=250): what Probe tells, for each of many addresses."""
+
+    command = "sweep"
+
+
 class Probe(Tool):
     """Probe(client, to="192.0.2.100"): how long nobody answered."""
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/lab/tool/commands.hpp"
 #include "tests/lab/tool/packet.hpp"
+#include "tests/lab/tool/pcap.hpp"
 #include "tests/lab/tool/process.hpp"
 
 #include <algorithm>
@@ -21,36 +22,13 @@
 
 namespace labtool {
 
-namespace {
-
-constexpr std::uint32_t pcap_magic = 0xa1b23c4d;
-
-struct PcapHeader {
-    std::uint32_t magic = pcap_magic;
-    std::uint16_t major = 2;
-    std::uint16_t minor = 4;
-    std::uint32_t zone = 0;
-    std::uint32_t accuracy = 0;
-    std::uint32_t longest = 65535;
-    std::uint32_t link = 1;
-};
-
-struct PcapRecord {
-    std::uint32_t seconds;
-    std::uint32_t nanoseconds;
-    std::uint32_t stored;
-    std::uint32_t length;
-};
-
-using Recorded = std::vector<std::vector<std::uint8_t>>;
-
-hamr::Result<Recorded> read_pcap(const std::string& file) {
+hamr::Result<std::vector<std::vector<std::uint8_t>>> read_pcap(const std::string& file) {
     std::ifstream in(file, std::ios::binary);
     PcapHeader header;
     if (!in.read(reinterpret_cast<char*>(&header), sizeof(header)) || header.magic != pcap_magic) {
         return hamr::fail(file + ": not a file of capture-frames");
     }
-    Recorded frames;
+    std::vector<std::vector<std::uint8_t>> frames;
     PcapRecord record{};
     while (in.read(reinterpret_cast<char*>(&record), sizeof(record))) {
         if (record.stored > 65535) return hamr::fail(file + ": broken record");
@@ -60,6 +38,8 @@ hamr::Result<Recorded> read_pcap(const std::string& file) {
     }
     return frames;
 }
+
+namespace {
 
 int failed(const hamr::Error& error) {
     std::fprintf(stderr, "labtool: %s\n", error.message().c_str());

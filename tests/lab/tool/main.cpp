@@ -27,9 +27,15 @@ constexpr const char* usage =
       sends recorded frames again, addresses as recorded
   send-udp --to IP:PORT --file F [--source IP:PORT --to-mac MAC] [--interface eth0] [--times 1]
       sends the file's bytes as one datagram; with --source from a forged address
+  flood --file PCAP --to IP [--interface eth0] [--count 1000000] [--seed 1]
+      heartbeats forged after recorded ones to that address, as fast as it goes: replayed, with
+      another tag, with nonsense after a true header, garbage
   sql --to IP:PORT [--user U] [--password P] [--query Q] [--mode connect|persistent]
       [--timeout-ms 50] [--interval-us 0] [--duration-ms N] [--threshold-us 2000]
       queries without pause; prints the longest time without a successful one
+  sweep --to IP --count N [--interface eth0] [--every-us 20000]
+      pings N addresses from this one on, each every 20 ms; prints each one's longest time without
+      an answer
   stalls --cpu N [--interval-us 500] [--threshold-us 2000] [--duration-ms N] [--follow]
       when that processor of this machine stood still, and for how long; follow: prints each at once
   serve --port N [--shared] [--relay-from IP ... --relay-to IP:PORT]
@@ -58,6 +64,7 @@ constexpr std::array commands{
     Command{"sql", labtool::sql},       Command{"stalls", labtool::stalls},
     Command{"serve", labtool::serve},   Command{"load", labtool::load},
     Command{"ask", labtool::ask},       Command{"voices", labtool::voices},
+    Command{"sweep", labtool::sweep},   Command{"flood", labtool::flood},
 };
 
 }  // namespace
