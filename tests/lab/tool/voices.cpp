@@ -11,8 +11,11 @@
 #include <string>
 #include <vector>
 
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 // Who speaks as the VIP, and who claims to lead, as the frames enter the switch. A veth stamps a
@@ -24,6 +27,7 @@
 //   v NS PORT KIND FAMILY ASKED_NS      a voice
 //   c NS PORT CLAIM TERM RELEASED       the claim of the first group in a heartbeat has changed:
 //                                       0 none, 1 asking, 2 candidate, 3 leader
+//   l NS COUNT                          so many frames were not recorded
 
 namespace labtool {
 
@@ -86,6 +90,8 @@ class Recorder {
                   ' ' + std::to_string(claim->released));
     }
 
+    [[nodiscard]] const std::vector<hamr::IpAddress>& vips() const { return vips_; }
+
     Lines lines;
 
   private:
@@ -102,7 +108,48 @@ class Recorder {
     std::map<std::string, std::optional<HeartbeatClaim>> claims_;
 };
 
-/// Frames that the kernel threw away since nobody read them in time.
+/// Lets the kernel leave out what is neither voice nor heartbeat: what passes a switch may be much.
+/// Good enough to be a little generous; who reads looks again.
+std::vector<sock_filter> filter_for(const std::vector<hamr::IpAddress>& vips) {
+    constexpr std::uint32_t everything = 0xffff'ffff;
+    const auto load = [](unsigned size, std::uint32_t at) {
+        return sock_filter{static_cast<std::uint16_t>(BPF_LD | BPF_ABS | size), 0, 0, at};
+    };
+    const auto pass = [](std::uint32_t bytes) { return sock_filter{BPF_RET, 0, 0, bytes}; };
+    const auto take_if = [&](std::vector<sock_filter>& code, std::uint32_t value) {
+        code.push_back({BPF_JMP | BPF_JEQ, 0, 1, value});
+        code.push_back(pass(everything));
+    };
+    const auto append_block = [&](std::vector<sock_filter>& code, std::uint32_t type,
+                                  const std::vector<sock_filter>& block) {
+        code.push_back({BPF_JMP | BPF_JEQ, 0, static_cast<std::uint8_t>(block.size()), type});
+        code.insert(code.end(), block.begin(), block.end());
+    };
+    std::vector<sock_filter> ip4{load(BPF_B, 14 + 9)};
+    take_if(ip4, IPPROTO_UDP);
+    ip4.push_back(load(BPF_W, 14 + 12));
+    std::vector<sock_filter> ip6{load(BPF_B, 14 + 6)};
+    take_if(ip6, IPPROTO_UDP);
+    ip6.push_back({BPF_JMP | BPF_JEQ, 0, 3, IPPROTO_ICMPV6});
+    ip6.push_back(load(BPF_B, 14 + 40));
+    take_if(ip6, ND_NEIGHBOR_ADVERT);
+    ip6.push_back(load(BPF_W, 14 + 8 + 12));
+    for (const auto& vip : vips) {
+        const Octets bytes(vip.bytes());
+        take_if(vip.is_v4() ? ip4 : ip6,
+                static_cast<std::uint32_t>(read_number(bytes, vip.is_v4() ? 0 : 12, 4)));
+    }
+    ip4.push_back(pass(0));
+    ip6.push_back(pass(0));
+    std::vector<sock_filter> code{load(BPF_H, 12)};
+    take_if(code, ETHERTYPE_ARP);
+    append_block(code, ETHERTYPE_IP, ip4);
+    append_block(code, ETHERTYPE_IPV6, ip6);
+    code.push_back(pass(0));
+    return code;
+}
+
+/// Frames that the kernel has thrown away, since nobody read them in time, since the last call.
 unsigned lost(int fd) {
     tpacket_stats statistics{};
     socklen_t length = sizeof(statistics);
@@ -110,10 +157,33 @@ unsigned lost(int fd) {
     return statistics.tp_drops;
 }
 
+/// The most frames within a tenth of a second.
+class Busiest {
+  public:
+    void count(std::int64_t now_ns) {
+        constexpr std::int64_t slot_ns = 100'000'000;
+        if (now_ns - slot_ >= slot_ns) {
+            slot_ = now_ns;
+            count_ = 0;
+        }
+        if (++count_ > most) {
+            most = count_;
+            at_ns = now_ns;
+        }
+    }
+    std::uint64_t most = 0;
+    std::int64_t at_ns = 0;
+
+  private:
+    std::int64_t slot_ = 0;
+    std::uint64_t count_ = 0;
+};
+
 }  // namespace
 
 int voices(Args args) {
     constexpr std::int64_t turn_ns = 20'000'000;
+    constexpr int turn_frames = 1000;
     const std::string interface = args.text("--interface", "any");
     Recorder recorder(args);
     args.refuse_unknown();
@@ -122,17 +192,39 @@ int voices(Args args) {
         std::fprintf(stderr, "labtool: %s\n", packets.error().message().c_str());
         return 1;
     }
+    auto code = filter_for(recorder.vips());
+    const sock_fprog filter{static_cast<std::uint16_t>(code.size()), code.data()};
+    if (setsockopt(packets->fd(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0) {
+        std::perror("labtool: the filter");
+        return 1;
+    }
     const int on = 1;
     setsockopt(packets->fd(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+    // Who speaks must not keep from the processor who writes down what is said.
+    become_realtime();
     print_ready();
     pollfd fd{packets->fd(), POLLIN, 0};
+    Busiest busiest;
+    std::uint64_t all_lost = 0;
     while (!stopped()) {
         poll_until({&fd, 1}, now_ns() + turn_ns);
-        while (const auto frame = packets->receive()) recorder.record(*frame);
+        const std::int64_t now = now_ns();
+        for (int i = 0; i < turn_frames; ++i) {
+            const auto frame = packets->receive();
+            if (!frame) break;
+            busiest.count(frame->at_ns);
+            recorder.record(*frame);
+        }
+        if (const unsigned missed = lost(packets->fd()); missed != 0) {
+            all_lost += missed;
+            recorder.lines.add("l " + std::to_string(now) + ' ' + std::to_string(missed));
+        }
         recorder.lines.tick(now_ns());
     }
     recorder.lines.flush();
-    print_line("{\"event\":\"result\",\"lost\":" + std::to_string(lost(packets->fd())) + '}');
+    print_line("{\"event\":\"result\",\"lost\":" + std::to_string(all_lost) +
+               ",\"busiest\":" + std::to_string(busiest.most) +
+               ",\"busiest_ns\":" + std::to_string(busiest.at_ns) + '}');
     return 0;
 }
 

@@ -3,9 +3,11 @@
 processor for standstills. Their output is read while they run."""
 
 import collections
+import dataclasses
 import json
 import os
 
+from ..core import LabError
 from ..tools import Tool, _Switch
 from .judge import Claim, InOrder, Judge, Voice
 from .service import Answer, Service
@@ -95,6 +97,10 @@ class Observers:
     def read(self, everything=False):
         """Judges what has come since the last call."""
         records = [r for r in map(_record, self._voices.new_lines()) if r]
+        # One that is not there may be the claim that makes the next voice right.
+        lost = [r.count for r in records if isinstance(r, Lost)]
+        if lost:
+            raise LabError(f"{sum(lost)} frames could not be recorded: this machine is too busy")
         for record in records:
             if isinstance(record, Claim):
                 self._claims[record.host] = record
@@ -119,7 +125,8 @@ class Observers:
         self.read(everything=True)
         self.standstills.stop()
         return {"questions": asked["sent"], "longest_pause_ms": asked["longest_pause_ms"],
-                "lost_records": heard["lost"]}
+                "lost_records": heard["lost"],
+                "most_frames_in_100_ms": heard["busiest"]}
 
     def around(self, since_ns, until_ns):
         """The records of that time, equal ones in a row counted."""
@@ -143,6 +150,12 @@ class Observers:
         return lines
 
 
+@dataclasses.dataclass(frozen=True)
+class Lost:
+    ns: int
+    count: int
+
+
 def _record(line):
     """A line of `labtool voices` as a record."""
     part = line.split()
@@ -150,6 +163,8 @@ def _record(line):
         return Voice(int(part[1]), part[2], part[3], int(part[4]), int(part[5]))
     if part[0] == "c":
         return Claim(int(part[1]), part[2], int(part[3]), int(part[4]))
+    if part[0] == "l":
+        return Lost(int(part[1]), int(part[2]))
     return None
 
 
