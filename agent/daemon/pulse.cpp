@@ -393,6 +393,7 @@ PulseStatus Pulse::status() const {
 void Pulse::leave(Duration needs, std::function<Error(Life&)> leave,
                   std::function<void(Error)> failed) {
     const BootTime now = BootClock::now();
+    if (stop_at_ != never) return failed({"the agent stops"});
     leaving_ = Leaving{needs, now + config_.settings.timing.lease() * 2, std::move(leave),
                        std::move(failed)};
     settle(now);
@@ -450,6 +451,8 @@ Life Pulse::life(BootTime now) const {
 void Pulse::stop() {
     const BootTime now = BootClock::now();
     stop_at_ = now + longest_stop;
+    // Who stops does not come back as another program.
+    if (leaving_) std::exchange(leaving_, std::nullopt)->failed({"the agent stops"});
     // A frame may get lost: the release is told for as long as a promise lasts.
     linger_until_ = now + std::min<Duration>(config_.settings.timing.lease() * 2, longest_stop / 2);
     election_->resign(now);

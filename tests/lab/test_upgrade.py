@@ -13,7 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hamrlab import MariaDb, answerers, haproxy, let_pass, main
-from hamrlab.core import program
+from hamrlab.core import program, run
 from hamrlab.tools import Tool
 from test_flows_embedded import EmbeddedTest
 
@@ -200,6 +200,18 @@ class Upgrade(UpgradeTest):
             self.wait_for(lambda n=before: len(self.silences(leader)) > n, "it has restarted")
         self.lab.heal()
         self.assertEqual((other, leader), self.settled())
+
+    def test_a_stop_while_a_restart_is_under_way_is_a_stop(self):
+        """(Found by tests/lab/nemesis --minutes 30 --seed 2026: the agent lived on.)"""
+        leader, other = self.start_from()
+        self.upgrade(leader, SLOW)
+        asked = self.ask_restart(leader)
+        pattern = f"{self.own(leader)} --rehearse"
+        self.wait_for(lambda: pattern in run(["ps", "-eo", "args"]).stdout, "it rehearses")
+        self.assertEqual(0, self.agent(leader).terminate())
+        asked.wait(15)
+        self.wait_leads(other)
+        self.assertEqual([other], answerers(self.observer, self.cluster.vip))
 
     def test_a_leader_that_is_cut_off_after_a_restart_is_replaced(self):
         leader, other = self.start_cluster(interval="200ms", misses=5)
