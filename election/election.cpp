@@ -70,7 +70,11 @@ void Election::notice_hold(BootTime now) {
     const Duration held = now - next_wakeup();
     if (held <= late || holds_ >= max_holds) return;
     ++holds_;
-    cluster_.listen_until = now + (held < cluster_.lease() ? late : cluster_.lease());
+    // Whoever has not proved yet that it lives (A8) needs two flights for it.
+    const bool all_heard = std::all_of(cluster_.peers.begin(), cluster_.peers.end(),
+                                       [](const Peer& peer) { return peer.link.heard(); });
+    const Duration reads = all_heard ? late : cluster_.interval() / 2;
+    cluster_.listen_until = now + (held < cluster_.lease() ? reads : cluster_.lease());
 }
 
 void Election::finish(BootTime now) {

@@ -92,11 +92,12 @@ void Group::tick(BootTime now, Outbox& out) {
             }
             break;
         case Phase::leader:
-            if (rival_ != no_node && now - rival_heard_ >= cluster_.lease()) {
+            std::erase_if(rivals_, [&](const Rival& rival) {
+                if (now - rival.heard < cluster_.lease()) return false;
                 out.actions.emplace_back(
-                    AnnounceAgain{id_, cluster_.name(rival_) + ", which also led, is silent"});
-                rival_ = no_node;
-            }
+                    AnnounceAgain{id_, cluster_.name(rival.node) + ", which also led, is silent"});
+                return true;
+            });
             announce_again(now, out);
             move_if_better(now, out);
             break;
@@ -113,8 +114,9 @@ BootTime Group::leaderless_from(BootTime now) const {
     if (last_leader_heard_ != long_ago) {
         from = std::max(from, last_leader_heard_ + cluster_.lease());
     }
-    // The stagger counts from then on, too: two that hold back for a third must not ask at once.
-    if (holds_back(now) && successor_ != cluster_.self) from = std::max(from, hold_back_until_);
+    // The stagger counts from then on, also when it is over: those that hold back for a third must
+    // not all ask at once.
+    if (successor_ != cluster_.self) from = std::max(from, hold_back_until_);
     for (const Peer& peer : cluster_.peers) {
         // Of two leaders (N6) the one that was followed may have yielded to the other.
         if (!claims_lead(now, peer)) continue;
@@ -367,7 +369,7 @@ BootTime Group::next_wakeup(BootTime now) const {
             break;
         case Phase::leader:
             consider(lease_until_);
-            if (rival_ != no_node) consider(rival_heard_ + cluster_.lease());
+            for (const Rival& rival : rivals_) consider(rival.heard + cluster_.lease());
             if (apart_ != no_node && announced_) consider(announce_again_at_);
             if (failback_ && failback_to_ != no_node) consider(failback_since_ + *failback_);
             break;

@@ -83,9 +83,8 @@ class Group {
              seen_, released_, term_, waiting_, free_since_, leaderless_since_, free_,
              freed_by_release_, last_leader_, last_leader_term_, led_since_, led_reason_,
              last_leader_heard_, successor_, forced_, named_, hold_back_until_, handled_release_,
-             phase_since_, asked_from_, why_stand_, leases_, lease_until_, announced_, rival_,
-             rival_since_, rival_from_, rival_heard_, apart_, announce_again_at_, raised_at_,
-             tolerated_, failback_to_, failback_since_);
+             phase_since_, asked_from_, why_stand_, leases_, lease_until_, announced_, rivals_,
+             apart_, announce_again_at_, raised_at_, tolerated_, failback_to_, failback_since_);
     }
 
   private:
@@ -115,6 +114,18 @@ class Group {
         template <class Archive>
         void archive(Archive& kept) {
             kept(node, until, lease, told);
+        }
+    };
+    /// Another that leads beside this node (mode none).
+    struct Rival {
+        NodeId node;
+        BootTime since;
+        Sequence from;  ///< what it echoes beyond that was sent after it had been heard
+        BootTime heard;
+
+        template <class Archive>
+        void archive(Archive& kept) {
+            kept(node, since, from, heard);
         }
     };
     struct Rank {
@@ -231,10 +242,7 @@ class Group {
     std::vector<BootTime> leases_;  ///< by voter, in the order of Cluster::voters
     BootTime lease_until_ = long_ago;
     bool announced_ = false;
-    NodeId rival_;
-    BootTime rival_since_ = long_ago;
-    Sequence rival_from_;
-    BootTime rival_heard_ = long_ago;
+    std::vector<Rival> rivals_;
     NodeId apart_;  ///< is heard again and that is not announced yet (H14)
     BootTime announce_again_at_ = long_ago;
     BootTime raised_at_ = long_ago;

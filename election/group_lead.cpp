@@ -12,7 +12,7 @@ namespace hamr::election {
 
 void Group::lead(BootTime now, const std::string& why, Outbox& out) {
     announced_ = false;
-    rival_ = no_node;
+    rivals_.clear();
     apart_ = no_node;
     failback_to_ = no_node;
     named_ = no_node;
@@ -93,24 +93,27 @@ void Group::raise_term(BootTime now, Outbox& out) {
 // Mode none: two leaders that meet (rules N).
 void Group::settle(BootTime now, const Peer& peer, const GroupEntry* entry, Outbox& out) {
     const bool claims = entry != nullptr && entry->claim == Claim::leader;
+    auto known = std::find_if(rivals_.begin(), rivals_.end(),
+                              [&](const Rival& rival) { return rival.node == peer.id; });
     if (!claims) {
-        if (rival_ != peer.id) return;
-        rival_ = no_node;
+        if (known == rivals_.end()) return;
+        rivals_.erase(known);
         out.actions.emplace_back(AnnounceAgain{id_, peer.name + ", which also led, has yielded"});
         return;
     }
-    if (rival_ != peer.id || now - rival_heard_ >= cluster_.lease()) {
-        rival_ = peer.id;
-        rival_since_ = now;
-        rival_from_ = cluster_.newest_sent;
+    // Each for itself: where three lead, two that are heard in turn are both settled with.
+    if (known == rivals_.end()) {
+        known = rivals_.insert(known, {peer.id, now, cluster_.newest_sent, now});
+    } else if (now - known->heard >= cluster_.lease()) {
+        *known = {peer.id, now, cluster_.newest_sent, now};
     }
-    rival_heard_ = now;
-    if (peer.link.echoed() > rival_from_) {
+    known->heard = now;
+    if (peer.link.echoed() > known->from) {
         const auto mine =
             std::make_tuple(cluster_.demotion, ~term_.value, preference(cluster_.self));
         const auto other = std::make_tuple(peer.demotion, ~entry->term.value, preference(peer.id));
         if (other < mine) step_down(now, no_node, peer.name + " also leads and ranks first", out);
-    } else if (now - rival_since_ >= cluster_.lease()) {
+    } else if (now - known->since >= cluster_.lease()) {
         step_down(now, no_node, peer.name + " also leads and does not hear this node", out);
     }
 }
@@ -150,7 +153,7 @@ const Peer* Group::failback_target(BootTime now) const {
 }
 
 void Group::move_if_better(BootTime now, Outbox& out) {
-    if (rival_ != no_node) return;
+    if (!rivals_.empty()) return;
     if (cluster_.drained) {
         // Nobody gains when the one that serves makes room for one that does not (H9).
         const Peer* peer = best_successor(now, cluster_.demotion);
@@ -192,7 +195,7 @@ void Group::move_if_better(BootTime now, Outbox& out) {
 AskResult Group::hand_over(BootTime now, NodeId target, bool force, const std::string& why,
                            NodeId& successor, Outbox& out) {
     // Two that lead settle between themselves first (rule N7): a third would be one too many.
-    if (phase_ != Phase::leader || rival_ != no_node) return AskResult::not_leader;
+    if (phase_ != Phase::leader || !rivals_.empty()) return AskResult::not_leader;
     if (target == cluster_.self) {
         successor = cluster_.self;
         return AskResult::already_leader;

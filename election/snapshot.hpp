@@ -20,7 +20,7 @@
 namespace hamr::election {
 
 /// To be raised whenever the list of what is kept changes in any way, or what a member means.
-inline constexpr std::uint32_t snapshot_version = 4;
+inline constexpr std::uint32_t snapshot_version = 5;
 
 /// `payload` with a version in front and a checksum over both behind.
 [[nodiscard]] std::vector<std::byte> seal_snapshot(std::uint32_t version, Bytes payload);

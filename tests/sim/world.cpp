@@ -99,7 +99,24 @@ void World::note_voters(Host& host) {
     for (const election::NodeSettings& node : host.settings.nodes) voters.push_back(node.name);
     host.settings.same_voters = host.life == 0 || voters == host.voters;
     if (options_.broken == Sabotage::forgotten_voters) host.settings.same_voters = true;
-    host.voters = std::move(voters);
+    if (host.settings.same_voters) {
+        host.voters = std::move(voters);
+        return;
+    }
+    // Promises of its earlier lives run for as long, under lists that this one does not name.
+    host.voters.clear();
+    note_later(index(host.id), host.life + 1, host.clock.at(now_) + election::longest_lease,
+               std::move(voters));
+}
+
+void World::note_later(std::size_t h, std::uint64_t life, BootTime when,
+                       std::vector<std::string> voters) {
+    at(hosts_[h].clock.when(when), [this, h, life, when, voters = std::move(voters)] {
+        Host& host = hosts_[h];
+        if (host.life != life || !host.running()) return;
+        if (host.clock.at(now_) < when) return note_later(h, life, when, voters);
+        host.voters = voters;
+    });
 }
 
 void World::start(std::size_t h) {

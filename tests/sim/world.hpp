@@ -61,7 +61,7 @@ struct Host {
 
     std::unique_ptr<Election> agent;  ///< null: not running
     std::uint64_t life = 0;           ///< counts starts of the agent
-    std::vector<std::string> voters;  ///< of the last life, as the agent notes them on its disk
+    std::vector<std::string> voters;  ///< of the last 3 s at least, as noted on its disk
     /// Between two programs of one life: what the old one has left. Nobody runs then.
     std::optional<std::vector<std::byte>> upgrading;
     bool paused = false;
@@ -249,6 +249,8 @@ class World {
     void wake(std::size_t h, std::uint64_t life, RealTime planned);
     void relive(std::size_t h);
     void note_voters(Host& host);
+    void note_later(std::size_t h, std::uint64_t life, BootTime when,
+                    std::vector<std::string> voters);
     void receive(std::size_t h, const FramePtr& frame, int path);
     void know_peers(std::size_t h);
     [[nodiscard]] BootTime next_wakeup(const Host& host) const;

@@ -70,6 +70,33 @@ TEST_F(NoneLast, N1_held_up_while_the_silence_became_complete_it_reads_first) {
     EXPECT_EQ(node.state(), State::follower);
 }
 
+// Simulator seed 45264: the leader's frames had waited, but only greeted; to be confirmed takes two
+// flights more.
+TEST_F(None, N1_held_up_it_lets_those_prove_themselves_that_it_has_never_heard) {
+    node.run(lease - 5ms);
+    node.now += 7ms;
+    node.tick();
+    node.run(interval / 2 - 1ms);
+    EXPECT_EQ(node.state(), State::follower);
+    b.claim(Claim::leader, 1);
+    node.hear(b);
+    node.run(lease - 1ms);
+    EXPECT_EQ(node.state(), State::follower);
+}
+
+// Simulator seed 52860: once the time to hold back was over, nobody counted the better ranked.
+TEST_F(NoneLast, H8_who_has_held_back_for_a_successor_still_waits_for_the_better_ranked) {
+    b.claim(Claim::leader, 1);
+    node.run_with(200ms, {&b, &c});
+    b.release(1, c.id);
+    node.hear(b);
+    const Duration hold_back = lease + interval;
+    node.run_with(hold_back + interval, {&b, &c});
+    EXPECT_EQ(node.state(), State::follower);
+    node.run(interval);
+    EXPECT_EQ(node.state(), State::leader);
+}
+
 TEST_F(None, N2_the_gate_is_open_until_the_usable_part_of_D_after_the_last_frame) {
     lead();
     for (int i = 0; i < 5; ++i) {
@@ -129,6 +156,22 @@ TEST_F(NoneLast, N3_then_the_preference_of_the_other) {
     b.claim(Claim::leader, term.value);
     node.hear(b);
     node.run(interval);
+    node.hear(b);
+    EXPECT_EQ(node.state(), State::follower);
+}
+
+// Simulator seeds 52860 and 82087: each of two that were heard in turn made the other forgotten.
+TEST_F(NoneLast, N3_of_three_that_lead_two_settle_as_soon) {
+    lead();
+    b.claim(Claim::leader, term.value);
+    c.claim(Claim::leader, term.value);
+    node.hear(b);
+    node.hear(c);
+    const Frame late_b = node.frame(b);
+    node.run(interval);
+    c.deaf = true;
+    node.hear(c);
+    node.hear(late_b);
     node.hear(b);
     EXPECT_EQ(node.state(), State::follower);
 }
