@@ -2,6 +2,7 @@
 #pragma once
 
 #include "election/frame.hpp"
+#include "election/settings.hpp"
 #include "election/types.hpp"
 
 #include <array>
@@ -117,8 +118,9 @@ struct NodeStatus {
     bool alive = false;
     bool drained = false;
     bool starting = false;
-    bool mismatch = false;  ///< its frames carry another mode, timers or voters
-    Duration silent{};      ///< since it was last heard; 0 for this node
+    bool mismatch = false;           ///< its frames carry another mode, timers or voters
+    std::optional<Membership> told;  ///< of a peer: what its newest frame carries, once heard
+    Duration silent{};               ///< since it was last heard; 0 for this node
     /// By path: when a frame of it last came over that one (long_ago: never since it is watched).
     std::array<BootTime, max_paths> heard_on{};
     BootTime paths_since = long_ago;  ///< since when paths are watched

@@ -2,9 +2,9 @@
 #include "election/cluster.hpp"
 
 #include "base/assert.hpp"
+#include "election/membership.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace hamr::election {
 
@@ -83,12 +83,35 @@ bool Cluster::hears(const Peer& peer, BootTime now) const {
     return echoed && now - echoed->at < lease() * 2;
 }
 
-bool Cluster::compatible(const Frame& frame) const {
-    if (frame.mode != settings.mode) return false;
-    std::vector<NodeId> difference;
-    std::set_symmetric_difference(voters.begin(), voters.end(), frame.voters.begin(),
-                                  frame.voters.end(), std::back_inserter(difference));
-    return difference.size() <= 1;
+void Cluster::compare(Peer& peer) const {
+    if (!peer.told) return;
+    const Membership mine{voters, settings.mode, settings.timing};
+    peer.mismatch = *peer.told != mine;
+    peer.compatible = peer.told->mode == settings.mode && steps(voters, peer.told->voters) <= 1;
+}
+
+void Cluster::go_on_from(const Cluster& was) {
+    newest_sent = was.newest_sent;
+    sent = was.sent;
+    demotion = was.demotion;
+    epoch = was.epoch;
+    urgent = was.urgent;
+    health_reason = was.health_reason;
+    drained = was.drained;
+    resigned = was.resigned;
+    listen_until = was.listen_until;
+    for (Peer& peer : peers) {
+        const Peer* known = was.find(peer.id);
+        if (known == nullptr) {
+            peer.link.heard_only_after(newest_sent);
+            continue;
+        }
+        const Peer named = peer;
+        peer = *known;
+        peer.name = named.name;
+        peer.role = named.role;
+        compare(peer);
+    }
 }
 
 void Cluster::note(BootTime now, Peer& peer, const Frame& frame, bool new_boot) {
@@ -100,9 +123,12 @@ void Cluster::note(BootTime now, Peer& peer, const Frame& frame, bool new_boot) 
     peer.demotion = frame.demotion;
     peer.starting = frame.starting;
     peer.drained = frame.drained;
-    peer.compatible = compatible(frame);
-    peer.mismatch =
-        frame.mode != settings.mode || frame.timing != settings.timing || frame.voters != voters;
+    const bool same = peer.told && peer.told->voters == frame.voters &&
+                      peer.told->mode == frame.mode && peer.told->timing == frame.timing;
+    if (!same) {
+        peer.told = Membership{frame.voters, frame.mode, frame.timing};
+        compare(peer);
+    }
     peer.entries = frame.groups;
     for (const Echo& echo : frame.echoes) {
         if (echo.node == self && echo.boot == boot) peer.checked_mine = echo.checked;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Peer {
     HealthEpoch epoch;
     bool starting = false;
     bool drained = false;
+    /// What it counts with; nothing before its first frame, kept while it is silent (M18).
+    std::optional<Membership> told;
     /// Same mode, and voters that differ by one at most: its votes count, and it gets ours.
     bool compatible = false;
     /// Anything of the configuration differs (for people).
@@ -55,8 +58,8 @@ struct Peer {
     /// What has been heard of it; who it is stands in the settings.
     template <class Archive>
     void archive(Archive& kept) {
-        kept(link, demotion, epoch, starting, drained, compatible, mismatch, checked_mine, entries,
-             epoch_heard_at, checked);
+        kept(link, demotion, epoch, starting, drained, told, compatible, mismatch, checked_mine,
+             entries, epoch_heard_at, checked);
     }
 };
 
@@ -102,6 +105,10 @@ struct Cluster {
     /// Takes over what a used frame says of its sender (not its groups' meaning).
     void note(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
 
+    /// Goes on with what `was`, of the same life under other settings, knew of itself and of the
+    /// peers that are still there.
+    void go_on_from(const Cluster& was);
+
     /// All but the settings and what follows from them. Each peer is archived in its place.
     template <class Archive>
     void archive(Archive& kept) {
@@ -111,7 +118,7 @@ struct Cluster {
     }
 
   private:
-    [[nodiscard]] bool compatible(const Frame& frame) const;
+    void compare(Peer& peer) const;
 };
 
 }  // namespace hamr::election

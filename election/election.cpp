@@ -2,6 +2,7 @@
 #include "election/election.hpp"
 
 #include "base/assert.hpp"
+#include "election/membership.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -263,6 +264,25 @@ void Election::resign(BootTime now) {
     finish(now);
 }
 
+void Election::let_go(BootTime now, const std::string& why) {
+    begin(now);
+    for (Group& group : groups_) group.let_go(now, why, out_);
+    finish(now);
+}
+
+Duration Election::lease_under(const Settings& next, BootTime now) const {
+    Duration least = Duration::max();
+    const std::vector<NodeId> voters = membership(next).voters;
+    for (const Group& group : groups_) {
+        const bool stays = std::any_of(
+            next.groups.begin(), next.groups.end(),
+            [&](const GroupSettings& each) { return group_id(each.name) == group.id(); });
+        if (stays && group.leads())
+            least = std::min(least, group.lease_under(voters, next.mode) - now);
+    }
+    return least;
+}
+
 void Election::announced(BootTime now, GroupId group, Term term) {
     begin(now);
     if (Group* found = find(group)) found->announced(term, out_);
@@ -390,6 +410,7 @@ Status Election::status(BootTime now) const {
         node.drained = peer->drained;
         node.starting = peer->starting;
         node.mismatch = peer->mismatch;
+        node.told = peer->told;
         if (node.heard) node.silent = now - peer->link.last_heard();
         node.heard_on = peer->heard_on;
         node.paths_since = peer->paths_since;

@@ -52,8 +52,10 @@ class Election {
     [[nodiscard]] std::vector<std::byte> save() const;
 
     /// Goes on where save() ended, as if nothing had happened but time. An error that says why not
-    /// (another version, a damaged snapshot, other settings) leaves only a new life; then nothing
-    /// of this one is used. Tick it at once. The gate is as it was: no action shuts it here.
+    /// (another version, a damaged snapshot, settings that no life can go on with) leaves only a
+    /// new life; then nothing of this one is used. Tick it at once, and carry out its actions
+    /// before anything is sent. The gate is as it was; only under another list of voters or in
+    /// another mode do actions shorten or shut it (rules M20 and M21).
     static Result<std::unique_ptr<Election>> restore(Settings settings, Bytes saved, BootTime now);
 
     /// Whatever is due. Call it at next_wakeup() or earlier, as often as you like.
@@ -70,6 +72,14 @@ class Election {
 
     /// A clean stop: hands every group over (or releases it). Nothing is led any more afterwards.
     void resign(BootTime now);
+
+    /// Releases every lease now, so that a peer leads while this node changes its mode (rule M21):
+    /// also to one that has the other mode already. Nobody need be there to follow.
+    void let_go(BootTime now, const std::string& why);
+
+    /// What would be left of the shortest lease that this node holds, if `next` were its settings;
+    /// Duration::max() when it holds none that goes on there.
+    [[nodiscard]] Duration lease_under(const Settings& next, BootTime now) const;
 
     /// The daemon has put the addresses on and announced them in this term.
     void announced(BootTime now, GroupId group, Term term);
@@ -119,6 +129,8 @@ class Election {
              answer_, answer_until_);
     }
 
+    /// What `was`, this life under other settings, leaves to it (rules M20 to M22).
+    void go_on_from(const Election& was, BootTime now);
     Received take(BootTime now, const Frame& frame, int path);
     void use(BootTime now, Peer& peer, const Frame& frame, bool new_boot);
     void begin(BootTime now);

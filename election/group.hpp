@@ -53,6 +53,8 @@ class Group {
                         NodeId& successor, Outbox& out);
     /// A clean stop: hand over to anybody fit, else release.
     void resign(BootTime now, Outbox& out);
+    /// A leader releases its lease to whoever can lead at once, in this mode or the other (M21).
+    void let_go(BootTime now, const std::string& why, Outbox& out);
     void announced(Term term, Outbox& out);
     /// Frames get through to `peer` and back again: who is on its side may have missed whose the
     /// addresses are (rule H14).
@@ -67,6 +69,14 @@ class Group {
     [[nodiscard]] bool claims() const { return phase_ != Phase::follower; }
     [[nodiscard]] bool leads() const { return phase_ == Phase::leader; }
     [[nodiscard]] bool starting() const { return starting_; }
+
+    // Changes of the membership (group_change.cpp).
+    /// Goes on with `was`, the same group in the same life under other settings.
+    void go_on_from(const Group& was, BootTime now, Outbox& out);
+    /// A group that is new in a life waits for all of its quarantine: nobody's word shortens it.
+    void keep_still_for_long() { still_for_long_ = true; }
+    /// When the present lease would end under another list of voters or mode.
+    [[nodiscard]] BootTime lease_under(const std::vector<NodeId>& voters, Mode mode) const;
     /// The leader as far as this node knows, its term, and whether it has announced.
     struct Known {
         NodeId leader;
@@ -79,9 +89,9 @@ class Group {
     /// is not in this list is forgotten by an upgrade: `sim --relive` finds that.
     template <class Archive>
     void archive(Archive& kept) {
-        kept(phase_, told_state_, reason_, since_, starting_, starting_until_, told_, promise_,
-             seen_, released_, term_, waiting_, free_since_, leaderless_since_, free_,
-             freed_by_release_, last_leader_, last_leader_term_, led_since_, led_reason_,
+        kept(phase_, told_state_, reason_, since_, starting_, starting_until_, still_for_long_,
+             told_, promise_, seen_, released_, term_, waiting_, free_since_, leaderless_since_,
+             free_, freed_by_release_, last_leader_, last_leader_term_, led_since_, led_reason_,
              last_leader_heard_, successor_, forced_, named_, hold_back_until_, handled_release_,
              phase_since_, asked_from_, why_stand_, leases_, lease_until_, announced_, rivals_,
              apart_, announce_again_at_, raised_at_, tolerated_, failback_to_, failback_since_);
@@ -134,6 +144,12 @@ class Group {
         NodeId node;
         friend auto operator<=>(const Rank&, const Rank&) = default;
     };
+
+    void change_mode(BootTime now, Outbox& out);
+    [[nodiscard]] const Peer* heir(BootTime now) const;
+    /// A peer in mode none leads, as far as this node hears: then nobody of mode majority may
+    /// (M21).
+    [[nodiscard]] bool led_without_majority(BootTime now) const;
 
     // Voting (group_vote.cpp).
     void leave_quarantine_if_told(BootTime now, const Peer& peer, const GroupEntry* entry,
@@ -212,6 +228,7 @@ class Group {
 
     bool starting_ = true;
     BootTime starting_until_;
+    bool still_for_long_ = false;
     std::vector<NodeId> told_;  ///< peers that have told that they hold no lease
 
     Promise promise_;

@@ -112,7 +112,14 @@ void Group::settle(BootTime now, const Peer& peer, const GroupEntry* entry, Outb
         const auto mine =
             std::make_tuple(cluster_.demotion, ~term_.value, preference(cluster_.self));
         const auto other = std::make_tuple(peer.demotion, ~entry->term.value, preference(peer.id));
-        if (other < mine) step_down(now, no_node, peer.name + " also leads and ranks first", out);
+        // One that a majority has elected does not compare, so this one gives way (M21).
+        const bool elected = peer.told && peer.told->mode == Mode::majority;
+        if (elected || other < mine) {
+            step_down(
+                now, no_node,
+                peer.name + (elected ? " leads by a majority" : " also leads and ranks first"),
+                out);
+        }
     } else if (now - known->since >= cluster_.lease()) {
         step_down(now, no_node, peer.name + " also leads and does not hear this node", out);
     }

@@ -11,7 +11,7 @@ void Group::leave_quarantine_if_told(BootTime now, const Peer& peer, const Group
                                      Outbox& out) {
     // One of other members may know a holder that this node has never heard of. So may have its own
     // earlier life: a holder that is no member any more tells nobody.
-    if (!starting_ || peer.mismatch || !cluster_.settings.same_voters) return;
+    if (!starting_ || still_for_long_ || peer.mismatch || !cluster_.settings.same_voters) return;
     // The frame echoes this boot, so it was sent after the earlier life of this node had ended: a
     // peer that holds no lease then will never rest one on a promise of that life.
     const bool holds =
@@ -38,6 +38,12 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
         end_promise(now, true);
         last_leader_heard_ = long_ago;
         out.answer = out.answer || waiting_.until > now;
+    } else if (last_leader_ == peer.id && entry.claim == Claim::none && !promised(now) &&
+               entry.released >= last_leader_term_ && last_leader_heard_ != long_ago) {
+        // A leader to which nothing was promised, of another mode (M21), has let go.
+        last_leader_heard_ = long_ago;
+        free_since_ = now;
+        freed_by_release_ = true;
     }
     // A sender that knows of a newer term repeats what is over (a new life here cannot tell).
     const bool latest = entry.released >= std::max(seen_, entry.seen);
@@ -52,6 +58,7 @@ void Group::note_release(BootTime now, const Peer& peer, const GroupEntry& entry
         enter(now, Phase::follower, "handover from " + peer.name, out);
     }
     if (successor_ != cluster_.self || !eligible() || promised(now)) return;
+    if (led_without_majority(now)) return;
     if (now < cluster_.listen_until) return;  // an old offer, perhaps: ask_at() comes back to it
     if (phase_ == Phase::follower || phase_ == Phase::asking) {
         stand(now, "handover from " + peer.name, out);
@@ -71,6 +78,7 @@ bool Group::holds_back(BootTime now) const {
 }
 
 bool Group::may_grant(BootTime now, const Peer& peer) const {
+    if (led_without_majority(now)) return false;
     if (starting_ || phase_ == Phase::candidate || phase_ == Phase::leader) return false;
     if (promised(now) && promise_.holder != peer.id) return false;
     return !holds_back(now) || successor_ == peer.id;

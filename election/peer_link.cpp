@@ -54,7 +54,7 @@ PeerLink::Judgement PeerLink::judge(BootTime now, const Frame& frame, int path, 
         if (!lives) return {Verdict::dropped, DropReason::replayed, false};
         retired_.erase(retired);
     }
-    if (mine && (!heard() || *mine >= echoed_)) {
+    if (mine && *mine >= echoed_) {
         adopt(now, frame, path, my_newest);
         echoed_ = *mine;
         knows_me_ = knows_me;

@@ -46,6 +46,10 @@ class PeerLink {
     /// this node is not said of an earlier life.
     [[nodiscard]] bool knows_me() const { return knows_me_; }
 
+    /// The peer has been added in the middle of this life: whatever proves that it lives now echoes
+    /// a frame sent after `newest`. What it was in an earlier list may have been recorded.
+    void heard_only_after(Sequence newest) { echoed_ = Sequence{newest.value + 1}; }
+
     /// A greeting of an unconfirmed boot deserves an answer: once in a `gap`, and a boot that has
     /// just become pending also besides, but not without end (recordings must not make this node
     /// shout at its peer).

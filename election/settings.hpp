@@ -26,6 +26,21 @@ struct GroupSettings {
     std::optional<Duration> failback;
 };
 
+/// What nodes have to agree on to exchange votes and to judge each other's silence; frames carry
+/// it.
+struct Membership {
+    std::vector<NodeId> voters;  ///< ascending
+    Mode mode = Mode::majority;
+    Timing timing;
+
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(voters, mode, timing);
+    }
+
+    friend bool operator==(const Membership&, const Membership&) = default;
+};
+
 struct Settings {
     std::string cluster;
     std::string self;

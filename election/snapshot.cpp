@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 #include "election/archive.hpp"
 #include "election/election.hpp"
+#include "election/membership.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,6 +27,14 @@ Checksum checksum(Bytes bytes) {
     return sum;
 }
 
+template <class Id>
+bool distinct(const std::vector<std::string>& names, Id (*id)(std::string_view)) {
+    std::vector<Id> ids;
+    for (const std::string& name : names) ids.push_back(id(name));
+    std::sort(ids.begin(), ids.end());
+    return std::adjacent_find(ids.begin(), ids.end()) == ids.end();
+}
+
 /// The settings that a life is bound to.
 struct Header {
     BootId boot;
@@ -35,8 +44,8 @@ struct Header {
     std::vector<NodeRole> roles;
     std::vector<std::string> groups;
     Mode mode = Mode::none;
-    Duration interval{};
-    int misses = 0;
+    Timing timing;
+    bool same_voters = false;
 
     Header() = default;
     Header(BootId boot_in, const Settings& settings)
@@ -44,8 +53,8 @@ struct Header {
           cluster(settings.cluster),
           self(settings.self),
           mode(settings.mode),
-          interval(settings.timing.interval),
-          misses(settings.timing.misses) {
+          timing(settings.timing),
+          same_voters(settings.same_voters) {
         for (const NodeSettings& node : settings.nodes) {
             nodes.push_back(node.name);
             roles.push_back(node.role);
@@ -55,7 +64,38 @@ struct Header {
 
     template <class Archive>
     void archive(Archive& kept) {
-        kept(boot, cluster, self, nodes, roles, groups, mode, interval, misses);
+        kept(boot, cluster, self, nodes, roles, groups, mode, timing, same_voters);
+    }
+
+    /// What a configuration can be: no assertion is to meet what some other program has left.
+    [[nodiscard]] bool sound() const {
+        const bool counts = boot.value != 0 && !nodes.empty() && nodes.size() <= max_nodes &&
+                            roles.size() == nodes.size() && groups.size() <= max_groups;
+        const bool timed = timing.interval > Duration::zero() && timing.interval <= longest_lease &&
+                           timing.misses >= 2 && timing.misses <= 20 &&
+                           timing.lease() <= longest_lease;
+        const auto valid = [](NodeRole role) {
+            return role == NodeRole::router || role == NodeRole::witness;
+        };
+        return counts && timed && (mode == Mode::none || mode == Mode::majority) &&
+               std::all_of(roles.begin(), roles.end(), valid) &&
+               std::find(nodes.begin(), nodes.end(), self) != nodes.end() &&
+               distinct(nodes, node_id) && distinct(groups, group_id);
+    }
+
+    /// As far as a life is bound to them.
+    [[nodiscard]] Settings settings() const {
+        Settings settings;
+        settings.cluster = cluster;
+        settings.self = self;
+        for (std::size_t node = 0; node < nodes.size(); ++node) {
+            settings.nodes.push_back({nodes[node], roles[node]});
+        }
+        for (const std::string& group : groups) settings.groups.push_back({group, {}, {}});
+        settings.mode = mode;
+        settings.timing = timing;
+        settings.same_voters = same_voters;
+        return settings;
     }
 };
 
@@ -85,8 +125,29 @@ std::string difference(const Header& before, const Header& now) {
         return changed("quorum is", std::string(to_string(before.mode)),
                        std::string(to_string(now.mode)));
     }
-    if (before.interval != now.interval || before.misses != now.misses) {
-        return "the heartbeat's interval or misses are others now";
+    if (before.timing != now.timing) return "the heartbeat's interval or misses are others now";
+    return {};
+}
+
+NodeRole own_role(const Settings& settings) {
+    for (const NodeSettings& node : settings.nodes) {
+        if (node.name == settings.self) return node.role;
+    }
+    return NodeRole::witness;
+}
+
+/// Rule U2: what a life cannot go on with. Where it has promised, it goes on with what it has
+/// promised, so lists may be one step apart.
+std::string too_different(const Settings& before, const Settings& now) {
+    if (before.cluster != now.cluster) {
+        return changed("the cluster is", before.cluster, now.cluster);
+    }
+    if (before.self != now.self) return changed("this node is", before.self, now.self);
+    if (own_role(before) != own_role(now)) return "this node has another role now";
+    if (steps(membership(before).voters, membership(now).voters) > 1) {
+        const Header one(BootId{}, before);
+        return changed("more than one node changes: they are", listed(one.nodes),
+                       listed(Header(BootId{}, now).nodes));
     }
     return {};
 }
@@ -138,14 +199,25 @@ Result<std::unique_ptr<Election>> Election::restore(Settings settings, Bytes sav
     Loader loader(*payload);
     Header header;
     loader(header);
-    if (!loader.ok() || header.boot.value == 0) return fail("the snapshot is nonsense");
-    const std::string other = difference(header, Header(header.boot, settings));
+    if (!loader.ok() || !header.sound()) return fail("the snapshot is nonsense");
+    Settings before = header.settings();
+    const std::string other = too_different(before, settings);
     if (!other.empty()) return fail("the snapshot is of other settings: " + other);
-    auto election = std::make_unique<Election>(std::move(settings), header.boot, now);
+    const bool same = difference(before, settings).empty();
+    // The earlier life of this node is not what the agent's note says, but what the snapshot does.
+    settings.same_voters =
+        header.same_voters && membership(before).voters == membership(settings).voters;
+    auto election =
+        std::make_unique<Election>(same ? settings : std::move(before), header.boot, now);
     election->out_ = {};
     election->archive(loader);
     if (!loader.at_end()) return fail("the snapshot is nonsense");
     if (election->now_ > now) return fail("the snapshot is of the future");
+    if (!same) {
+        auto next = std::make_unique<Election>(std::move(settings), header.boot, now);
+        next->go_on_from(*election, now);
+        election = std::move(next);
+    }
     // Rule U3: what was sent to this node meanwhile is lost. Mode none takes silence for death, so
     // it listens first, as after a start.
     if (now > election->now_) {
@@ -155,6 +227,30 @@ Result<std::unique_ptr<Election>> Election::restore(Settings settings, Bytes sav
         election->next_send_ = std::min(election->next_send_, now);  // it tells of itself at once
     }
     return election;
+}
+
+void Election::go_on_from(const Election& was, BootTime now) {
+    out_ = {};
+    cluster_.go_on_from(was.cluster_);
+    now_ = was.now_;
+    holds_ = was.holds_;
+    next_send_ = was.next_send_;
+    last_broadcast_ = was.last_broadcast_;
+    requests_ = was.requests_;
+    newest_request_ = was.newest_request_;
+    obeyed_ = was.obeyed_;
+    answer_ = was.answer_;
+    answer_until_ = was.answer_until_;
+    for (Group& group : groups_) {
+        const auto known = std::find_if(was.groups_.begin(), was.groups_.end(),
+                                        [&](const Group& each) { return each.id() == group.id(); });
+        if (known != was.groups_.end()) {
+            group.go_on_from(*known, now, out_);
+        } else {
+            // It may have been there before, and have promised something (rule M22).
+            group.keep_still_for_long();
+        }
+    }
 }
 
 }  // namespace hamr::election

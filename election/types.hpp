@@ -55,6 +55,11 @@ struct Timing {
     /// D = I·M, what a promise lasts; at most 3 s.
     [[nodiscard]] constexpr Duration lease() const { return interval * misses; }
 
+    template <class Archive>
+    void archive(Archive& kept) {
+        kept(interval, misses);
+    }
+
     friend bool operator==(const Timing&, const Timing&) = default;
 };
 

@@ -52,6 +52,7 @@ struct PlanConfig {
     std::vector<IpAddress> node_addresses{};  // this node's own, for finding the interface
     Duration refresh = AnnounceSchedule::default_refresh;
     bool put_back = true;  // false: a deliberate removal stands until the next hold()
+    bool retired = false;  // never held again: only to be removed where it is left
 };
 
 struct AddAddress {

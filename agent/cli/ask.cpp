@@ -5,6 +5,7 @@
 #include "agent/cli/terminal.hpp"
 #include "agent/control/client.hpp"
 #include "agent/control/json.hpp"
+#include "agent/control/routes.hpp"
 #include "agent/control/version.hpp"
 
 namespace hamr::cli {
@@ -21,7 +22,8 @@ Asked ask(const Invocation& invocation, const char* method, const char* target,
     if (response->http != 200) {
         const control::ErrorText text = control::parse_error(response->body);
         print_error(text.error, text.remedy);
-        return {{}, exit_failed};
+        const bool bad_file = response->http == control::http_code(control::Outcome::bad_file);
+        return {{}, bad_file ? exit_config : exit_failed};
     }
     return {std::move(response->body), std::nullopt};
 }

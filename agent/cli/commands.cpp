@@ -180,11 +180,18 @@ const Command commands[] = {
      run_backend_undrain},
     {"reload",
      "",
-     "let the router read its configuration again",
-     "The router that is supervised reloads in its own way, after its configuration has\n"
-     "been judged where it can do that; one that has no such way is restarted. hamr.yaml\n"
-     "itself is read only when hamrd starts: restart hamrd to change that.",
-     {},
+     "take over what has changed in the configuration files",
+     "Reads hamr.yaml, keys and passwords again. What has changed is told and taken over\n"
+     "by a restart in place, which moves nothing: nodes, quorum, heartbeat, addresses,\n"
+     "backends, checks. Do it on one host after the other. A file with a mistake is\n"
+     "refused, with every place; so is a step that could make two leaders: a second node\n"
+     "more or less before every node has taken over the first. A router that is supervised\n"
+     "reloads its own configuration, too, in its own way and after judging it where it\n"
+     "can; one that has no such way is restarted.",
+     {{"--force", "",
+       "for a node that is gone for good, and when a moment without a\n"
+       "                  leader does not matter. Should that node run after all, with\n"
+       "                  another list of nodes, two leaders are possible"}},
      run_reload},
     {"restart",
      "",
@@ -193,7 +200,7 @@ const Command commands[] = {
      "process, same term, same address. It reads hamr.yaml and rehearses the start first;\n"
      "what speaks against it is told, and nothing has happened then. A leader whose lease\n"
      "is shorter than that takes hands over first. Nodes, groups, addresses, quorum and\n"
-     "heartbeat cannot be changed in this way.",
+     "heartbeat are not changed in this way: `hamr reload` does that.",
      {},
      run_restart},
     {"history",
@@ -219,7 +226,7 @@ const Command commands[] = {
      "  (umask 077; hamr keygen > /etc/hamr/hamr.key)\n\n"
      "and copy it to every node. To change keys, append the new line to the file\n"
      "on every node first; then make it the first line on every node; then remove the\n"
-     "old one. hamrd reads files only when it starts: restart it after each step.",
+     "old one. After each step: `hamr reload` on every node.",
      {},
      run_keygen},
     {"version",

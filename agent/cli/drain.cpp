@@ -94,14 +94,34 @@ int follow(const Invocation& invocation, DrainFollower follower) {
     }
 }
 
-/// Orders, and prints what the agent answers.
-int order(const Invocation& invocation, const char* target, const std::string& more = {}) {
-    const Asked asked = ask(invocation, "POST", target, "{}", order_timeout);
-    if (asked.failed) return *asked.failed;
+/// Orders, and prints what the agent answers: that, or the exit code of what went wrong.
+struct Ordered {
+    control::Answer answer;
+    int code = exit_done;
+};
+
+Ordered order(const Invocation& invocation, const char* target, const std::string& body = "{}") {
+    const Asked asked = ask(invocation, "POST", target, body, order_timeout);
+    if (asked.failed) return {{}, *asked.failed};
     const auto answer = control::parse_answer(asked.body);
-    if (!answer) return not_understood(answer.error());
-    print(printable(answer->message) + "\n" + more);
-    return finish_output();
+    if (!answer) return {{}, not_understood(answer.error())};
+    print(printable(answer->message) + "\n");
+    return {*answer, finish_output()};
+}
+
+/// Until the next program answers.
+int await_restart(const Invocation& invocation, const std::optional<control::Status>& before) {
+    const auto deadline = Clock::now() + restart_time;
+    while (Clock::now() < deadline) {
+        std::this_thread::sleep_for(restart_look_period);
+        const auto status = look(invocation);
+        if (!status || (before && status->started == before->started)) continue;
+        print("restarted: version " + printable(status->version) + "\n");
+        return finish_output();
+    }
+    print_error("the agent has not restarted within 10 s",
+                "`hamr history` and the agent's log say why");
+    return exit_failed;
 }
 
 }  // namespace
@@ -132,28 +152,21 @@ int run_drain(const Invocation& invocation) {
 }
 
 int run_undrain(const Invocation& invocation) {
-    return order(invocation, "/v1/undrain");
+    return order(invocation, "/v1/undrain").code;
 }
 
 int run_restart(const Invocation& invocation) {
     const auto before = look(invocation);
-    if (const int code = order(invocation, "/v1/restart"); code != exit_done) return code;
-    const auto deadline = Clock::now() + restart_time;
-    while (Clock::now() < deadline) {
-        std::this_thread::sleep_for(restart_look_period);
-        const auto status = look(invocation);
-        if (!status || (before && status->started == before->started)) continue;
-        print("restarted: version " + printable(status->version) + "\n");
-        return finish_output();
-    }
-    print_error("the agent has not restarted within 10 s",
-                "`hamr history` and the agent's log say why");
-    return exit_failed;
+    const Ordered ordered = order(invocation, "/v1/restart");
+    return ordered.code != exit_done ? ordered.code : await_restart(invocation, before);
 }
 
 int run_reload(const Invocation& invocation) {
-    return order(invocation, "/v1/reload",
-                 "hamr.yaml itself is read only when hamrd starts: to change that, restart it\n");
+    const auto before = look(invocation);
+    const control::ReloadRequest request{invocation.has("--force")};
+    const Ordered ordered = order(invocation, "/v1/reload", control::to_json(request));
+    if (ordered.code != exit_done || !ordered.answer.restarts) return ordered.code;
+    return await_restart(invocation, before);
 }
 
 }  // namespace hamr::cli

@@ -26,8 +26,10 @@ class Handler {
     /// Nothing new to a backend, or again, on every router host. `done` comes once their rules are
     /// made by it, or after 2 s with who has not confirmed.
     virtual void drain_backend(BackendRequest request, std::function<void(BackendAnswer)> done) = 0;
-    /// The router reloads its configuration in its own way.
-    virtual void reload(std::function<void(Answer)> done) = 0;
+    /// Configuration files are read again. What has changed in hamr.yaml is judged and taken over
+    /// by a restart in place (`done` comes before that, with Answer::restarts); a supervised router
+    /// reloads its own in its own way.
+    virtual void reload(ReloadRequest request, std::function<void(Answer)> done) = 0;
     /// The agent executes its program again. `done` comes before that.
     virtual void restart(std::function<void(Answer)> done) = 0;
 };

@@ -30,7 +30,9 @@ inline constexpr double max_drain_ms = 86'400'000;
 [[nodiscard]] std::string to_json(const BackendRequest& request);
 /// {"result":"done","message":…,"address":…,"confirmed":[…],"notes":[…]}, or the error form.
 [[nodiscard]] std::string to_json(const BackendAnswer& answer);
-/// {"result":"done","message":…}, or the error form.
+/// What POST /v1/reload takes: {"force":…}.
+[[nodiscard]] std::string to_json(const ReloadRequest& request);
+/// {"result":"done","message":…}, with "restarts":true when it does, or the error form.
 [[nodiscard]] std::string to_json(const Answer& answer);
 [[nodiscard]] std::string error_json(std::string_view error, std::string_view remedy);
 [[nodiscard]] std::string version_json(std::string_view version);
@@ -43,6 +45,8 @@ Result<FailoverRequest> parse_failover_request(std::string_view text);
 Result<DrainRequest> parse_drain_request(std::string_view text);
 /// Likewise; `draining` is what the path says.
 Result<BackendRequest> parse_backend_request(std::string_view text);
+/// Likewise.
+Result<ReloadRequest> parse_reload_request(std::string_view text);
 /// Likewise, for orders that have nothing to say: nothing, or {}.
 Result<> parse_empty_request(std::string_view text);
 /// Of a 200 answer.

@@ -48,9 +48,15 @@ std::string to_json(const BackendAnswer& answer) {
                               {"notes", std::move(notes)}});
 }
 
+std::string to_json(const ReloadRequest& request) {
+    return write(json::object{{"force", request.force}});
+}
+
 std::string to_json(const Answer& answer) {
     if (answer.outcome != Outcome::done) return error_json(answer.message, answer.remedy);
-    return write(json::object{{"result", "done"}, {"message", answer.message}});
+    json::object object{{"result", "done"}, {"message", answer.message}};
+    if (answer.restarts) object["restarts"] = true;
+    return write(object);
 }
 
 std::string error_json(std::string_view error, std::string_view remedy) {
@@ -120,6 +126,18 @@ Result<BackendRequest> parse_backend_request(std::string_view text) {
     return finish(std::move(request), std::move(error));
 }
 
+Result<ReloadRequest> parse_reload_request(std::string_view text) {
+    const auto value = parse_text(text.empty() ? "{}" : text);
+    if (!value) return tl::unexpected(value.error());
+    ReloadRequest request;
+    std::string error;
+    const Reader reader(*value, "the request", error);
+    constexpr std::array<std::string_view, 1> known{"force"};
+    reader.refuse_unknown(known);
+    reader.boolean("force", request.force);
+    return finish(request, std::move(error));
+}
+
 Result<> parse_empty_request(std::string_view text) {
     const auto value = parse_text(text.empty() ? "{}" : text);
     if (!value) return tl::unexpected(value.error());
@@ -134,7 +152,9 @@ Result<Answer> parse_answer(std::string_view text) {
     if (!value) return tl::unexpected(value.error());
     Answer answer;
     std::string error;
-    Reader(*value, "the answer", error).text("message", answer.message, true);
+    const Reader reader(*value, "the answer", error);
+    reader.text("message", answer.message, true);
+    reader.boolean("restarts", answer.restarts);
     return finish(std::move(answer), std::move(error));
 }
 

@@ -37,6 +37,9 @@ json::value to_value(const NodeStatus& node) {
                         {"last_heard_ms", milliseconds(node.last_heard_ms)},
                         {"drained", node.drained}};
     if (!paths.empty()) object["paths"] = std::move(paths);
+    if (!node.differs.empty()) {
+        object["differs"] = json::array(node.differs.begin(), node.differs.end());
+    }
     return object;
 }
 
@@ -174,6 +177,11 @@ NodeStatus read_node(std::string name, const json::value& value, std::string& er
         fields.text("own", path.own);
         fields.text("peer", path.peer);
         fields.optional_number("last_heard_ms", path.last_heard_ms);
+    });
+    reader.each_item("differs", [&](const json::value& item) {
+        if (const json::string* each = item.if_string()) {
+            node.differs.emplace_back(each->data(), each->size());
+        }
     });
     return node;
 }

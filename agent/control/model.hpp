@@ -62,6 +62,8 @@ struct NodeStatus {
     std::optional<double> last_heard_ms;  // 0 for this node, null when never heard
     bool drained = false;
     std::vector<PathStatus> paths;  // empty for this node
+    /// How its configuration differs from this node's: nodes, quorum, heartbeat. Absent when not.
+    std::vector<std::string> differs;
 
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
@@ -227,8 +229,9 @@ struct Move {
     friend bool operator==(const Move&, const Move&) = default;
 };
 
-/// How a request ended. HTTP: done 200, unknown 404, refused 409, failed 503, timed_out 504.
-enum class Outcome { done, unknown, refused, failed, timed_out };
+/// How a request ended. HTTP: done 200, unknown 404, refused 409, bad_file 422 (a configuration
+/// file is wrong), failed 503, timed_out 504.
+enum class Outcome { done, unknown, refused, bad_file, failed, timed_out };
 
 struct FailoverAnswer {
     Outcome outcome = Outcome::done;
@@ -265,11 +268,19 @@ struct BackendAnswer {
     friend bool operator==(const BackendAnswer&, const BackendAnswer&) = default;
 };
 
-/// The answer to drain, undrain and reload: begun (drain goes on; see Status::drain) or done.
+struct ReloadRequest {
+    bool force = false;  // also a step of which only an operator can know that it is safe
+
+    friend bool operator==(const ReloadRequest&, const ReloadRequest&) = default;
+};
+
+/// The answer to drain, undrain, reload and restart: begun (drain goes on; see Status::drain) or
+/// done.
 struct Answer {
     Outcome outcome = Outcome::done;
     std::string message;
     std::string remedy;
+    bool restarts = false;  // the agent executes its program again now
 
     friend bool operator==(const Answer&, const Answer&) = default;
 };

@@ -48,7 +48,7 @@ void serve_failover(Handler& handler, const ApiRequest& request, const Done& don
     });
 }
 
-/// Nothing to drain or to reload on a witness: it never leads and runs no router.
+/// Nothing to drain on a witness: it never leads and runs no router.
 bool refuse_on_witness(Handler& handler, std::string_view what, const Done& done) {
     const Status status = handler.status();
     for (const NodeStatus& node : status.nodes) {
@@ -110,11 +110,12 @@ void serve_backend_undrain(Handler& handler, const ApiRequest& request, const Do
 }
 
 void serve_reload(Handler& handler, const ApiRequest& request, const Done& done) {
-    if (const auto order = parse_empty_request(request.body); !order) {
-        done({400, error_json(order.error().message(), "send {} or nothing"), {}});
+    const auto order = parse_reload_request(request.body);
+    if (!order) {
+        done({400, error_json(order.error().message(), R"(send {"force": false} or {})"), {}});
         return;
     }
-    if (!refuse_on_witness(handler, "reload", done)) handler.reload(answer_with(done));
+    handler.reload(*order, answer_with(done));
 }
 
 void serve_restart(Handler& handler, const ApiRequest& request, const Done& done) {
@@ -170,6 +171,8 @@ unsigned http_code(Outcome outcome) {
             return 404;
         case Outcome::refused:
             return 409;
+        case Outcome::bad_file:
+            return 422;
         case Outcome::failed:
             return 503;
         case Outcome::timed_out:

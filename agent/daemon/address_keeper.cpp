@@ -176,6 +176,7 @@ void AddressKeeper::listen(vip::InterfaceIndex index) {
 
 vip::Readiness AddressKeeper::readiness() const {
     for (const Entry& entry : entries_) {
+        if (entry.plan.config().retired) continue;
         vip::Readiness readiness = entry.plan.readiness(links_);
         if (!readiness.ready) return readiness;
         for (const IpPrefix& address : entry.plan.config().addresses) {

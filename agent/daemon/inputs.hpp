@@ -26,6 +26,8 @@ struct Inputs {
     std::vector<health::CheckSpec> checks;  ///< none on a witness
     bool drained = false;                   ///< since before this start
     bool same_voters = false;               ///< as in its last life, by members_note.hpp
+    /// Addresses that this life had before a reload: removed where they are left, and mute.
+    std::vector<IpAddress> retired;
     std::vector<control::Warning> warnings;
 
     [[nodiscard]] const config::Node& node() const { return config.nodes[self]; }

@@ -97,6 +97,14 @@ PulseConfig pulse_inputs(const Inputs& inputs) {
     PulseConfig pulse = pulse_config(inputs.config, inputs.self, inputs.keys);
     pulse.drained = inputs.drained;
     pulse.settings.same_voters = inputs.same_voters;
+    if (!inputs.retired.empty()) {
+        PulseGroup& retired = pulse.groups.emplace_back();
+        retired.name = inputs.config.groups.front().name;  // where the history tells of them
+        retired.addresses.retired = true;
+        for (const IpAddress& address : inputs.retired) {
+            retired.addresses.addresses.push_back({address, address.bits()});
+        }
+    }
     const router::ProviderConfig& provider = inputs.config.router.provider;
     const bool paused =
         inputs.plan.has_value() && (inputs.drained || provider.start == router::StartWhen::leader);
@@ -108,17 +116,17 @@ PulseConfig pulse_inputs(const Inputs& inputs) {
     return pulse;
 }
 
-/// Before the first frame, and once nobody else speaks for this node.
-void note_voters(const Options& options, Inputs& inputs) {
-    std::vector<std::string> names;
-    for (const config::Node& node : inputs.config.nodes) names.push_back(node.name);
-    const MembersNote note =
-        note_members(members_file(options.state, inputs.config.cluster, inputs.node().name), names);
-    inputs.same_voters = note.same;
-    if (note.kept) return;
+/// Before the first frame, and once nobody else speaks for this node. The note is written again by
+/// Work, when these voters have counted for as long as a promise lasts.
+void look_for_voters(const Options& options, Inputs& inputs) {
+    const std::string file = members_file(options.state, inputs.config.cluster, inputs.node().name);
+    inputs.same_voters = members_noted(file, node_names(inputs.config));
+    if (inputs.same_voters) return;
+    const auto gone = forget_members(file);
+    if (gone) return;
     inputs.warnings.push_back(
-        {"the voters of this node cannot be kept: " + note.kept.error().message(),
-         "after each start it votes for nobody for 3 s; make " + options.state + " writable"});
+        {"the note of this node's former voters stays: " + gone.error().message(),
+         "remove it, and make " + options.state + " writable"});
 }
 
 /// Nothing has been started.
@@ -127,36 +135,92 @@ int give_up(const config::Config& config, const Error& error) {
     return refuse(code_of(error, cli::exit_failed), error.message());
 }
 
-/// The life that an earlier program has left, if this configuration can go on with it.
-std::optional<ResumedLife> resume_life(const Inputs& inputs, std::optional<Life> life) {
-    if (!life) return std::nullopt;
-    const PulseConfig config = pulse_config(inputs.config, inputs.self, inputs.keys);
-    const std::size_t groups = inputs.config.groups.size();
-    std::vector<std::string> addresses;
-    for (const std::vector<IpAddress>& group : group_addresses(inputs.config)) {
-        for (const IpAddress& address : group) addresses.push_back(address.to_string());
+/// The same life, its groups in the order of this configuration.
+Life arranged(const config::Config& config, Life life) {
+    Life next = life;
+    next.groups.clear();
+    next.terms.clear();
+    next.led_since.clear();
+    next.announced.clear();
+    for (const config::Group& group : config.groups) {
+        const auto known = std::find(life.groups.begin(), life.groups.end(), group.name);
+        const auto at = static_cast<std::size_t>(known - life.groups.begin());
+        const bool old = known != life.groups.end();
+        next.groups.push_back(group.name);
+        next.terms.push_back(old ? life.terms[at] : election::Term{});
+        next.led_since.push_back(old ? life.led_since[at] : long_ago);
+        next.announced.push_back(old && life.announced[at]);
     }
-    auto election = election::Election::restore(config.settings, life->election, BootClock::now());
-    const bool other = addresses != life->addresses || life->terms.size() != groups ||
-                       life->led_since.size() != groups || life->announced.size() != groups;
-    if (!election || other) {
-        spdlog::warn("restart begins a new life reason=\"{}\"",
-                     election ? "other addresses" : election.error().message());
-        (void)vip::Gate::adopt(life->gate, groups);  // which closes its descriptors
-        return std::nullopt;
-    }
-    return ResumedLife{std::move(*life), std::move(*election)};
+    return next;
 }
 
-/// The gate of before with its lease as it is; else a new one, shut.
+/// What this life had and the configuration has no more, once each.
+std::vector<IpAddress> retired_addresses(const config::Config& config, const Life& life) {
+    std::vector<IpAddress> retired;
+    for (const std::string& text : life.addresses) {
+        const auto address = IpAddress::parse(text);
+        if (!address) continue;
+        bool used = std::find(retired.begin(), retired.end(), *address) != retired.end();
+        for (const std::vector<IpAddress>& group : group_addresses(config)) {
+            used = used || std::find(group.begin(), group.end(), *address) != group.end();
+        }
+        if (!used) retired.push_back(*address);
+    }
+    return retired;
+}
+
+/// The life that an earlier program has left, if this configuration can go on with it.
+std::optional<ResumedLife> resume_life(Inputs& inputs, std::optional<Life> life) {
+    if (!life) return std::nullopt;
+    const PulseConfig config = pulse_config(inputs.config, inputs.self, inputs.keys);
+    auto election = election::Election::restore(config.settings, life->election, BootClock::now());
+    const std::size_t groups = life->groups.size();
+    const bool damaged = life->terms.size() != groups || life->led_since.size() != groups ||
+                         life->announced.size() != groups;
+    // Also for a new life: what stays of the old one is taken away.
+    inputs.retired = retired_addresses(inputs.config, *life);
+    if (!election || damaged) {
+        spdlog::warn("restart begins a new life reason=\"{}\"",
+                     election ? "the snapshot is nonsense" : election.error().message());
+        (void)vip::Gate::adopt(life->gate, life->gate_groups);  // which closes its descriptors
+        return std::nullopt;
+    }
+    ResumedLife resumed{*life, std::move(*election), false};
+    std::vector<std::string> names;
+    std::vector<std::string> addresses;
+    for (const config::Group& group : inputs.config.groups) names.push_back(group.name);
+    for (const std::vector<IpAddress>& group : gate_groups(inputs)) {
+        for (const IpAddress& address : group) addresses.push_back(address.to_string());
+    }
+    resumed.same_gate = names == life->groups && addresses == life->addresses;
+    return resumed;
+}
+
+/// A gate for other addresses: open for as long as the one before it, where the group is the same.
+Result<vip::Gate> replace_gate(const Inputs& inputs, const vip::Gate& before, const Life& life) {
+    auto gate = vip::Gate::open(gate_groups(inputs));
+    if (!gate) return gate;
+    for (std::uint32_t group = 0; group < inputs.config.groups.size(); ++group) {
+        const auto known =
+            std::find(life.groups.begin(), life.groups.end(), inputs.config.groups[group].name);
+        if (known == life.groups.end()) continue;
+        const vip::GateGroup old{static_cast<std::uint32_t>(known - life.groups.begin())};
+        gate->set_until(vip::GateGroup{group}, before.until(old));
+        gate->set_forward(vip::GateGroup{group}, before.forward(old));
+    }
+    return gate;
+}
+
+/// The gate of before with its lease as it is, or one for other addresses; else a new one, shut.
 Result<vip::Gate> open_plain_gate(const Inputs& inputs, std::optional<ResumedLife>& life) {
     if (life) {
-        auto adopted = vip::Gate::adopt(life->life.gate, inputs.config.groups.size());
-        if (adopted) return adopted;
+        auto adopted = vip::Gate::adopt(life->life.gate, life->life.gate_groups);
+        if (adopted && life->same_gate) return adopted;
+        if (adopted) return replace_gate(inputs, *adopted, life->life);
         spdlog::warn("restart begins a new life reason=\"{}\"", adopted.error().message());
         life.reset();
     }
-    return vip::Gate::open(group_addresses(inputs.config));
+    return vip::Gate::open(gate_groups(inputs));
 }
 
 static_assert(vip::Gate::reset_mark == router::reset_mark);
@@ -173,7 +237,7 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
     reap_children();
     auto lock = left && left->lock >= 0 ? Result<UniqueFd>(UniqueFd(left->lock)) : lock_namespace();
     if (!lock) return refuse(cli::exit_failed, lock.error().message());
-    note_voters(options, inputs);
+    look_for_voters(options, inputs);
     const bool again = left.has_value();
     const int nice = again ? left->nice : 0;
     std::optional<ResumedLife> life = resume_life(inputs, std::move(left));
@@ -183,10 +247,13 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
         return refuse(code_of(gate.error(), cli::exit_kernel), gate.error().message());
     }
     const bool resumed = life.has_value();
-    const auto guarded = resumed ? Result<std::vector<vip::InterfaceIndex>>() : guard_links(*gate);
+    const bool stands = resumed && life->same_gate;
+    const auto guarded = stands ? Result<std::vector<vip::InterfaceIndex>>() : guard_links(*gate);
     if (!guarded) {
         return refuse(code_of(guarded.error(), cli::exit_kernel), guarded.error().message());
     }
+    const bool reload_router = resumed && life->life.reload_router;
+    if (resumed) life->life = arranged(inputs.config, std::move(life->life));
     const Files files(options.socket);
     if (const auto made = make_run_directory(files.directory); !made) {
         return give_up(inputs.config, made.error());
@@ -202,7 +269,8 @@ int serve(const Options& options, const std::vector<std::string>& arguments, Inp
                drained_file(options.state, inputs.config.cluster, inputs.node().name),
                backends_file(options.state, inputs.config.cluster, inputs.node().name),
                {options, arguments, lock->get()},
-               resumed},
+               resumed,
+               reload_router},
               *gate);
     hear_signals();
 
@@ -263,6 +331,8 @@ int run(int argc, char** argv) {
         auto inputs = read_inputs(options);
         if (!inputs) return refuse(cli::exit_config, inputs.error().message());
         if (options.rehearse) {
+            // A reload may want another gate, which takes its time.
+            if (options.new_gate) (void)vip::Gate::open(group_addresses(inputs->config));
             std::printf("%s\n", rehearsed_line(*options.rehearse).c_str());
             return cli::exit_done;
         }

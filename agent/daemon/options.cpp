@@ -43,13 +43,14 @@ ParsedOptions parse_options(int argc, char** argv) {
     parsed.options.config = control::default_config;
     parsed.options.socket = control::default_socket;
     parsed.options.state = control::default_state;
-    static const std::array<option, 10> known{{{"config", required_argument, nullptr, 'c'},
+    static const std::array<option, 11> known{{{"config", required_argument, nullptr, 'c'},
                                                {"node", required_argument, nullptr, 'n'},
                                                {"socket", required_argument, nullptr, 's'},
                                                {"state", required_argument, nullptr, 'd'},
                                                {"cleanup", no_argument, nullptr, 'x'},
                                                {"keep-router", no_argument, nullptr, 'k'},
                                                {"rehearse", required_argument, nullptr, 'r'},
+                                               {"new-gate", no_argument, nullptr, 'g'},
                                                {"version", no_argument, nullptr, 'v'},
                                                {"help", no_argument, nullptr, 'h'},
                                                {nullptr, 0, nullptr, 0}}};
@@ -82,6 +83,9 @@ ParsedOptions parse_options(int argc, char** argv) {
                 break;
             case 'r':
                 parsed.options.rehearse = optarg;
+                break;
+            case 'g':
+                parsed.options.new_gate = true;
                 break;
             case 'v':
                 std::printf("hamrd %s\n", std::string(control::version()).c_str());

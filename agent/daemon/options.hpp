@@ -16,6 +16,7 @@ struct Options {
     bool keep_router = false;  ///< with cleanup: the next agent adopts it
     /// Read everything, start nothing, and say how long it took since then (CLOCK_BOOTTIME, ns).
     std::optional<std::string> rehearse;
+    bool new_gate = false;  ///< with rehearse: the gate is loaded, too
 };
 
 struct ParsedOptions {

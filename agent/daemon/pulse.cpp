@@ -62,6 +62,8 @@ Pulse::Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, L
     if (!resumed_) return;
     terms_ = resumed_->life.terms;
     led_since_ = resumed_->life.led_since;
+    terms_.resize(config_.groups.size());
+    led_since_.resize(config_.groups.size(), long_ago);
     grace_until_ = BootClock::now() + health_grace;
     for (const health::Source& source : health_.all()) unproven_.insert(source.name);
     for (const health::Source& source : resumed_->life.health) {
@@ -331,6 +333,7 @@ void Pulse::check_paths(BootTime now) {
     source.name = "paths";
     source.live = true;
     for (const PulseGroup& group : config_.groups) {
+        if (group.addresses.retired) continue;
         const auto deaf =
             deaf_link(keeper_->links(), group.addresses, status.nodes, transport_->arrivals(), now,
                       std::max<Duration>(lease * 2, deaf_patience));
@@ -390,21 +393,23 @@ PulseStatus Pulse::status() const {
 
 // A restart in place -----------------------------------------------------------------------------
 
-void Pulse::leave(Duration needs, std::function<Error(Life&)> leave,
-                  std::function<void(Error)> failed) {
+void Pulse::leave(Departure departure) {
     const BootTime now = BootClock::now();
-    if (stop_at_ != never) return failed({"the agent stops"});
-    leaving_ = Leaving{needs, now + config_.settings.timing.lease() * 2, std::move(leave),
-                       std::move(failed)};
+    if (stop_at_ != never) return departure.failed({"the agent stops"});
+    if (departure.let_go) election_->let_go(now, *departure.let_go);
+    leaving_ = Leaving{std::move(departure), now + config_.settings.timing.lease() * 2};
     settle(now);
 }
 
-bool Pulse::leases_last(BootTime now, Duration time) const {
+bool Pulse::leases_last(BootTime now, const Departure& departure) const {
+    if (departure.next && election_->lease_under(*departure.next, now) < departure.needs) {
+        return false;
+    }
     const election::Status status = election_->status(now);
     return std::all_of(status.groups.begin(), status.groups.end(),
                        [&](const election::GroupStatus& group) {
                            return group.state != election::State::leader ||
-                                  group.lease.value_or(Duration::zero()) >= time;
+                                  group.lease.value_or(Duration::zero()) >= departure.needs;
                        });
 }
 
@@ -414,17 +419,17 @@ void Pulse::leave_if_fit(BootTime now) {
     const bool over = now >= leaving_->until;
     // A leader leaves with a lease that has just been renewed; a follower when it has just told the
     // leader of itself, or when nobody wants to hear of it.
-    const bool fit = leads ? leases_last(now, leaving_->needs) : told_ || over;
+    const bool fit = leads ? leases_last(now, leaving_->departure) : told_ || over;
     if (!fit && !over) return;
-    Leaving leaving = *std::exchange(leaving_, std::nullopt);
+    const Departure departure = std::exchange(leaving_, std::nullopt)->departure;
     if (!fit) {
-        leaving.failed({"no lease lasted for as long as the restart would take"});
+        departure.failed({"no lease lasted for as long as the restart would take"});
         return;
     }
     Life left = life(now);
     // The next program inherits the processors that this thread may use.
     watch_.reset();
-    leaving.failed(leaving.leave(left));
+    departure.failed(departure.leave(left));
     watch_ = PulseWatch::start(config_.settings.timing.interval);
 }
 
@@ -433,18 +438,22 @@ Life Pulse::life(BootTime now) const {
     life.at = now;
     life.election = election_->save();
     for (const PulseGroup& group : config_.groups) {
+        if (!group.addresses.retired) life.groups.push_back(group.name);
         for (const IpPrefix& prefix : group.addresses.addresses) {
             life.addresses.push_back(prefix.address.to_string());
         }
     }
     life.terms = terms_;
+    life.terms.resize(life.groups.size());
     life.led_since = led_since_;
+    life.led_since.resize(life.groups.size());
     for (const election::GroupStatus& group : election_->status(now).groups) {
         life.announced.push_back(group.announced);
     }
     for (const vip::InterfaceIndex index : keeper_->gated()) life.gated.push_back(index.value);
     life.health = health_.all();
     life.gate = gate_.handles();
+    life.gate_groups = gate_.groups();
     return life;
 }
 
@@ -452,7 +461,7 @@ void Pulse::stop() {
     const BootTime now = BootClock::now();
     stop_at_ = now + longest_stop;
     // Who stops does not come back as another program.
-    if (leaving_) std::exchange(leaving_, std::nullopt)->failed({"the agent stops"});
+    if (leaving_) std::exchange(leaving_, std::nullopt)->departure.failed({"the agent stops"});
     // A frame may get lost: the release is told for as long as a promise lasts.
     linger_until_ = now + std::min<Duration>(config_.settings.timing.lease() * 2, longest_stop / 2);
     election_->resign(now);

@@ -95,6 +95,19 @@ struct PulseStatus {
 struct ResumedLife {
     Life life;
     std::unique_ptr<election::Election> election;
+    bool same_gate = true;  ///< the configuration has the addresses of before
+};
+
+/// How this program is to be left for the next one.
+struct Departure {
+    Duration needs{};
+    /// What the next program runs with, where leases must last under that, too (rule M20).
+    std::optional<election::Settings> next;
+    /// Leases are released first, for this reason (rule M21).
+    std::optional<std::string> let_go;
+    /// Executes it; returns only with an error.
+    std::function<Error(Life&)> leave;
+    std::function<void(Error)> failed;
 };
 
 class Pulse {
@@ -119,11 +132,10 @@ class Pulse {
     [[nodiscard]] std::uint32_t request_failover(election::GroupId group, election::NodeId target,
                                                  bool force);
     void gated(vip::InterfaceIndex index, bool attached);
-    /// Calls `leave` with this life at a moment at which every lease held lasts for `needs` and
-    /// nothing is left to do; it returns only with an error. `failed` is told that, or that no such
-    /// moment came within 2 D.
-    void leave(Duration needs, std::function<Error(Life&)> leave,
-               std::function<void(Error)> failed);
+    /// Calls Departure::leave at a moment at which every lease held lasts for `needs` and nothing
+    /// is left to do. Departure::failed is told why it did not come to that within 2 D, or what
+    /// leave returned.
+    void leave(Departure departure);
     /// Hands over, takes the addresses off, keeps telling the release for a while, then ends run().
     void stop();
 
@@ -132,10 +144,8 @@ class Pulse {
   private:
     /// Under way since leave().
     struct Leaving {
-        Duration needs{};
+        Departure departure;
         BootTime until;
-        std::function<Error(Life&)> leave;
-        std::function<void(Error)> failed;
     };
 
     Pulse(boost::asio::io_context& io, PulseConfig config, vip::Gate& gate, Listener listener,
@@ -143,7 +153,7 @@ class Pulse {
     Result<> open_all();
     void resume_addresses();
     void leave_if_fit(BootTime now);
-    [[nodiscard]] bool leases_last(BootTime now, Duration time) const;
+    [[nodiscard]] bool leases_last(BootTime now, const Departure& departure) const;
     [[nodiscard]] Life life(BootTime now) const;
     /// Whether this opinion waits, since the program is still finding out (see below).
     [[nodiscard]] bool defer(const health::Source& source);

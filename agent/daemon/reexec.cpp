@@ -33,7 +33,7 @@ namespace {
 
 constexpr const char* life_variable = "HAMR_LIFE_FD";
 /// To be raised whenever the lists below change.
-constexpr std::uint32_t life_layout = 1;
+constexpr std::uint32_t life_layout = 2;
 /// The most that ordinary scheduling has. Real-time priority would be quicker by little, and would
 /// keep a processor from all that the host does meanwhile, its flows among it.
 constexpr int start_nice = -20;
@@ -64,9 +64,9 @@ struct Kept {
             election.push_back(std::to_integer<std::uint8_t>(byte));
         }
         vip::GateHandles& gate = life.gate;
-        kept(pid, life.at, life.addresses, life.terms, life.led_since, life.gated, gate.groups,
-             gate.counters, gate.ether, gate.bare, gate.build, life.lock, life.nice, sources,
-             announced, election);
+        kept(pid, life.at, life.groups, life.addresses, life.terms, life.led_since, life.gated,
+             gate.groups, gate.counters, gate.ether, gate.bare, gate.build, life.gate_groups,
+             life.reload_router, life.lock, life.nice, sources, announced, election);
         life.health.clear();
         for (KeptSource& each : sources) life.health.push_back(std::move(each.source));
         life.announced.assign(announced.begin(), announced.end());

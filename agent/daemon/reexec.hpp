@@ -30,13 +30,17 @@ namespace hamr::daemon {
 struct Life {
     BootTime at;  ///< when the old program ended
     std::vector<std::byte> election;
-    std::vector<std::string> addresses;  ///< of all groups, in order
+    std::vector<std::string> groups;     ///< their names, in order
+    std::vector<std::string> addresses;  ///< of all groups, in order, and retired ones
     std::vector<election::Term> terms;   ///< by group: the term led, 0 when not leading
     std::vector<BootTime> led_since;
     std::vector<bool> announced;
     std::vector<int> gated;  ///< interfaces on which the gate stands
     std::vector<health::Source> health;
     vip::GateHandles gate;
+    std::size_t gate_groups = 0;
+    /// The configuration has changed: a supervised router is to reload its own, too.
+    bool reload_router = false;
     int lock = -1;
     int nice = 0;  ///< of the process; its start is favoured
 };

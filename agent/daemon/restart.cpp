@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/restart.hpp"
 
+#include "agent/daemon/files.hpp"
+#include "agent/daemon/members_note.hpp"
 #include "agent/daemon/service_manager.hpp"
 #include "agent/daemon/translate.hpp"
-#include "election/snapshot.hpp"
 #include "router/io/run_command.hpp"
 
 #include <algorithm>
@@ -27,15 +28,6 @@ constexpr const char* restart_remedy =
 
 std::string milliseconds(Duration time) {
     return fmt::format("{:.1f} ms", to_ms(time));
-}
-
-std::vector<std::string> all_addresses(const config::Config& config) {
-    std::vector<std::string> list;
-    for (const config::Group& group : config.groups) {
-        for (const IpPrefix& prefix : group.addresses) list.push_back(prefix.to_string());
-        list.emplace_back();
-    }
-    return list;
 }
 
 /// Other routers that could take over.
@@ -65,20 +57,6 @@ bool fits(const RestartTimes& times) {
     return restart_needs(times.took) < times.usable - times.interval;
 }
 
-std::string restart_difference(const Inputs& now, const Inputs& next) {
-    std::string other =
-        election::difference(pulse_config(now.config, now.self, now.keys).settings,
-                             pulse_config(next.config, next.self, next.keys).settings);
-    if (!other.empty()) return other;
-    if (all_addresses(now.config) != all_addresses(next.config)) {
-        return "the addresses of a group are others now";
-    }
-    if (now.config.router.kind_name() != next.config.router.kind_name()) {
-        return "the router is of another kind now";
-    }
-    return {};
-}
-
 Restarter::Restarter(boost::asio::io_context& io, const Inputs& inputs, CommandLine command,
                      Hands hands)
     : io_(io),
@@ -87,36 +65,55 @@ Restarter::Restarter(boost::asio::io_context& io, const Inputs& inputs, CommandL
       hands_(std::move(hands)),
       timer_(io) {}
 
-void Restarter::restart(std::function<void(control::Answer)> done) {
+bool Restarter::begin(const char* what, Done& done) {
     if (done_) {
         done({control::Outcome::refused, "a restart is under way already", "wait for it"});
-        return;
+        return false;
     }
     done_ = std::move(done);
+    what_ = what;
+    step_.reset();
     auto program = next_program();
-    if (!program) return refuse(program.error().message(), "install the package again");
+    if (!program) {
+        refuse(program.error().message(), "install the package again");
+        return false;
+    }
     program_ = std::move(*program);
-    if (const auto judged = judge(); !judged) {
-        return refuse(judged.error().message(), restart_remedy);
+    return true;
+}
+
+void Restarter::restart(Done done) {
+    if (!begin("restart", done)) return;
+    control::Answer refusal;
+    const auto next = read(refusal);
+    if (!next) return refuse(next.error().message(), restart_remedy);
+    const std::string other = restart_difference(inputs_, *next);
+    if (!other.empty()) {
+        return refuse("a restart in place does not change this: " + other,
+                      "nothing has moved; `hamr reload` takes it over");
     }
     rehearse();
 }
 
-void Restarter::refuse(const std::string& why, const std::string& remedy) {
-    spdlog::warn("restart refused reason=\"{}\"", why);
-    std::exchange(done_, nullptr)({control::Outcome::refused, why, remedy});
+void Restarter::reload(bool force, Done done, std::function<void(Done)> unchanged) {
+    if (!begin("reload", done)) return;
+    control::Answer refusal;
+    auto next = read(refusal);
+    if (!next) return refuse(refusal);
+    Step step = step_to(std::move(*next), force);
+    if (step.words.empty()) return unchanged(std::exchange(done_, nullptr));
+    if (const auto against = judge(step)) return refuse(*against);
+    step_ = std::move(step);
+    rehearse();
 }
 
-Result<> Restarter::judge() const {
-    try {
-        const auto next = read_inputs(command_.options);
-        if (!next) return tl::unexpected(next.error());
-        const std::string other = restart_difference(inputs_, *next);
-        if (!other.empty()) return fail("a restart in place cannot change this: " + other);
-        return {};
-    } catch (const std::exception& error) {
-        return fail(error.what());
-    }
+void Restarter::refuse(const control::Answer& answer) {
+    spdlog::warn("{} refused reason=\"{}\"", what_, answer.message);
+    std::exchange(done_, nullptr)(answer);
+}
+
+void Restarter::refuse(const std::string& why, const std::string& remedy) {
+    refuse({control::Outcome::refused, why, remedy});
 }
 
 void Restarter::rehearse() {
@@ -138,10 +135,12 @@ void Restarter::rehearse() {
         argv.emplace_back("--node");
         argv.push_back(*options.node);
     }
+    if (step_ && step_->other_addresses) argv.emplace_back("--new-gate");
     router_io::run_command(io_.get_executor(), argv, "", rehearsal_timeout,
                            [this](const Result<std::string>& said) {
                                if (!said) return refuse(said.error().message(), restart_remedy);
                                const auto rehearsal = parse_rehearsal(*said);
+                               if (rehearsal && step_) return reload_rehearsed(*rehearsal);
                                if (rehearsal) return rehearsed(*rehearsal);
                                refuse(rehearsal.error().message(), restart_remedy);
                            });
@@ -158,6 +157,9 @@ void Restarter::rehearsed(const Rehearsal& rehearsal) {
     std::vector<std::string> groups = led_groups(status);
     if (groups.empty()) {
         go(Duration::zero(), "restarting in place; this node does not lead");
+    } else if (step_ && step_->other_mode && !(same_life_ && fits(times))) {
+        // Whoever takes over may have the other mode already; then no order can name it.
+        go(Duration::zero(), "restarting in place; its lease is released first");
     } else if (same_life_ && fits(times)) {
         go(restart_needs(rehearsal.took), "restarting in place, which takes about " +
                                               milliseconds(rehearsal.took) + "; the lease lasts " +
@@ -190,21 +192,82 @@ void Restarter::hand_over(std::vector<std::string> groups) {
 }
 
 void Restarter::go(Duration needs, const std::string& message) {
-    hands_.log(message);
-    done_({control::Outcome::done, message, ""});
+    std::string what;
+    for (const std::string& word : step_ ? step_->words : std::vector<std::string>{}) {
+        what += word + "; ";
+    }
+    hands_.log(what + message);
+    done_({control::Outcome::done, what + message, "", true});
     timer_.expires_after(answer_time);
     timer_.async_wait([this, needs](const boost::system::error_code& error) {
         if (error) return;
-        const auto leave = [this](Life& life) {
+        Departure departure;
+        departure.needs = needs;
+        departure.leave = [this](Life& life) {
             life.lock = command_.lock;
+            life.reload_router = step_.has_value();
             return execute(program_, command_.arguments, same_life_ ? &life : nullptr);
         };
-        ServiceManager::restarting();
-        hands_.leave(needs, leave, [this](const Error& failed) {
+        departure.failed = [this](const Error& failed) {
             done_ = nullptr;
+            note_voters_again();
             hands_.log("not restarted: " + failed.message());
-        });
+        };
+        if (step_ && !step_->force) departure.next = settings_of(step_->next);
+        if (step_ && step_->other_mode && needs == Duration::zero()) {
+            departure.let_go = "quorum is " +
+                               std::string(to_string(settings_of(step_->next).mode)) +
+                               " from now on";
+        }
+        ServiceManager::restarting();
+        hands_.leave(std::move(departure));
     });
+}
+
+void Restarter::reload_rehearsed(const Rehearsal& rehearsal) {
+    if (!rehearsal.fits) {
+        return refuse("the program on this host has been replaced by another version",
+                      "`hamr restart` first, then `hamr reload`");
+    }
+    if (step_->other_voters) {
+        if (const auto forgotten = forget_voters(); !forgotten) {
+            return refuse(forgotten.error().message(),
+                          "the nodes are noted there; make the directory writable");
+        }
+    }
+    std::vector<std::string> gone;
+    for (const std::string& group : led_groups(hands_.status())) {
+        const auto& list = step_->gone;
+        if (std::find(list.begin(), list.end(), group) != list.end()) gone.push_back(group);
+    }
+    let_gone_groups_go(std::move(gone), [this, rehearsal] { rehearsed(rehearsal); });
+}
+
+void Restarter::let_gone_groups_go(std::vector<std::string> groups, std::function<void()> then) {
+    if (groups.empty()) return then();
+    control::FailoverRequest request;
+    request.group = groups.back();
+    groups.pop_back();
+    // Nobody to take it is no reason to keep it: others may have left it out already.
+    hands_.failover(request, [this, groups = std::move(groups),
+                              then = std::move(then)](const control::FailoverAnswer&) mutable {
+        if (done_) let_gone_groups_go(std::move(groups), std::move(then));
+    });
+}
+
+Result<> Restarter::forget_voters() {
+    const auto gone = forget_members(
+        members_file(command_.options.state, inputs_.config.cluster, inputs_.node().name));
+    forgotten_ = gone.has_value();
+    return gone;
+}
+
+// They have counted all the time.
+void Restarter::note_voters_again() {
+    if (!std::exchange(forgotten_, false)) return;
+    (void)note_members(
+        members_file(command_.options.state, inputs_.config.cluster, inputs_.node().name),
+        node_names(inputs_.config));
 }
 
 }  // namespace hamr::daemon

@@ -2,7 +2,9 @@
 #include "agent/daemon/status_page.hpp"
 
 #include "agent/daemon/node_paths.hpp"
+#include "agent/daemon/translate.hpp"
 #include "agent/daemon/warnings.hpp"
+#include "election/membership.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -74,10 +76,14 @@ void show_nodes(const config::Config& config, const PulseStatus& pulse, control:
         const auto apart =
             clock_warning(from.name, from.beat_ratio.value_or(1.0), config.heartbeat.interval);
         if (apart) status.warnings.push_back(*apart);
-        if (from.mismatch) {
-            status.warnings.push_back(
-                {from.name + " has another configuration (quorum, heartbeat or nodes)",
-                 "give every node the same file and restart hamrd there"});
+        if (from.mismatch && from.told) {
+            const auto settings = pulse_config(config, 0, {}).settings;
+            node.differs = election::differences(settings, *from.told);
+            std::string how;
+            for (const std::string& each : node.differs) how += (how.empty() ? "" : "; ") + each;
+            status.warnings.push_back({from.name + " has another configuration: " + how,
+                                       "give every node the same file, then `hamr reload` on those "
+                                       "that have another one"});
         }
     }
     const auto may_lead = [](const control::NodeStatus& node) {

@@ -48,6 +48,18 @@ std::vector<std::vector<IpAddress>> group_addresses(const config::Config& config
     return groups;
 }
 
+std::vector<std::vector<IpAddress>> gate_groups(const Inputs& inputs) {
+    auto groups = group_addresses(inputs.config);
+    if (!inputs.retired.empty()) groups.push_back(inputs.retired);
+    return groups;
+}
+
+std::vector<std::string> node_names(const config::Config& config) {
+    std::vector<std::string> names;
+    for (const config::Node& node : config.nodes) names.push_back(node.name);
+    return names;
+}
+
 PulseConfig pulse_config(const config::Config& config, std::size_t self,
                          const std::vector<config::Key>& keys) {
     PulseConfig pulse;

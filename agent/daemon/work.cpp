@@ -55,7 +55,8 @@ Work::Work(boost::asio::io_context& io, const Inputs& inputs, WorkOptions option
                      std::function<void(std::uint32_t)> asked) {
                   ask_failover(group, target, force, std::move(asked));
               }),
-      restarter_(io, inputs, options_.command, restart_hands()) {
+      restarter_(io, inputs, options_.command, restart_hands()),
+      voters_timer_(io) {
     signals_.add(SIGUSR2);
 }
 
@@ -287,6 +288,7 @@ Result<> Work::start() {
         if (!started) return started;
         if (options_.resumed) start_resumed();
     }
+    note_voters_later();
     wait_for_signals();
     manager_.ready();
     return {};
@@ -423,6 +425,7 @@ void Work::start_resumed() {
         if (flows_ && state == "leader") flows_->announced(group);
     }
     tell_manager();
+    if (options_.reload_router && supervised_) reload_router([](const control::Answer&) {});
 }
 
 Restarter::Hands Work::restart_hands() {
@@ -432,14 +435,16 @@ Restarter::Hands Work::restart_hands() {
                             std::function<void(control::FailoverAnswer)> done) {
         failover(std::move(request), std::move(done));
     };
-    hands.leave = [this](Duration needs, std::function<Error(Life&)> leave,
-                         std::function<void(Error)> failed) {
-        const auto told = [this, failed = std::move(failed)](const Error& error) {
+    hands.election = [this]() -> std::optional<election::Status> {
+        const auto pulse = ask_pulse();
+        return pulse ? std::optional(pulse->election) : std::nullopt;
+    };
+    hands.leave = [this](Departure departure) {
+        departure.failed = [this, failed = std::move(departure.failed)](const Error& error) {
             boost::asio::post(io_, [failed, error] { failed(error); });
         };
-        boost::asio::post(pulse_->io(), [this, needs, leave = std::move(leave), told] {
-            pulse_->leave(needs, leave, told);
-        });
+        boost::asio::post(pulse_->io(),
+                          [this, departure = std::move(departure)] { pulse_->leave(departure); });
     };
     hands.log = [this](const std::string& what) { note_event(what); };
     return hands;
@@ -469,7 +474,8 @@ void Work::wait_for_signals() {
             stop();
             return;
         }
-        reload([](const control::Answer& answer) { spdlog::info("reload: {}", answer.message); });
+        reload({},
+               [](const control::Answer& answer) { spdlog::info("reload: {}", answer.message); });
         wait_for_signals();
     });
 }

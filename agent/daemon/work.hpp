@@ -28,6 +28,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 // The work loop: control API, router, checks, drain, history, log, signals, and where the gate
 // stands.
@@ -46,6 +47,8 @@ struct WorkOptions {
     /// An earlier program of this life has left rules, settings and a router: they stay as they are
     /// until there is something better.
     bool resumed = false;
+    /// A supervised router is to reload its configuration, since the agent has done so.
+    bool reload_router = false;
 };
 
 class Work : public control::Handler {
@@ -77,12 +80,16 @@ class Work : public control::Handler {
     void drain(control::DrainRequest request, std::function<void(control::Answer)> done) override;
     void drain_backend(control::BackendRequest request,
                        std::function<void(control::BackendAnswer)> done) override;
-    void reload(std::function<void(control::Answer)> done) override;
+    void reload(control::ReloadRequest request, std::function<void(control::Answer)> done) override;
     void restart(std::function<void(control::Answer)> done) override;
 
   private:
     [[nodiscard]] Restarter::Hands restart_hands();
     void start_resumed();
+    /// A supervised router's own reload, if there is one.
+    void reload_router(std::function<void(control::Answer)> done);
+    /// Once these voters have counted for as long as a promise lasts (members_note.hpp).
+    void note_voters_later();
     [[nodiscard]] bool leads_any() const;
     void note(const election::Transition& transition);
     void note_report(const std::string& group, const vip::Report& report);
@@ -129,6 +136,7 @@ class Work : public control::Handler {
     HostSettings settings_;
     FailoverOrders orders_;
     Restarter restarter_;
+    boost::asio::steady_timer voters_timer_;
     BootTime started_ = BootClock::now();
     std::unique_ptr<HealthService> checks_;
     std::unique_ptr<RouterService> router_;

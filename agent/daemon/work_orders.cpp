@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What operators order, and the drain of backends.
+#include "agent/daemon/members_note.hpp"
+#include "agent/daemon/translate.hpp"
 #include "agent/daemon/work.hpp"
 
 #include <chrono>
@@ -48,12 +50,14 @@ void Work::restart(std::function<void(control::Answer)> done) {
     restarter_.restart(std::move(done));
 }
 
-void Work::reload(std::function<void(control::Answer)> done) {
-    if (!supervised_) {
-        done({control::Outcome::refused, "there is no supervised router here to reload",
-              "hamr.yaml itself is read when hamrd starts"});
-        return;
-    }
+void Work::reload(control::ReloadRequest request, std::function<void(control::Answer)> done) {
+    restarter_.reload(request.force, std::move(done), [this](Restarter::Done unchanged) {
+        if (supervised_) return reload_router(std::move(unchanged));
+        unchanged({control::Outcome::done, "nothing has changed in the configuration", ""});
+    });
+}
+
+void Work::reload_router(std::function<void(control::Answer)> done) {
     supervised_->reload([this, done = std::move(done)](const Result<>& result) {
         const std::string& name = supervised_->plan().name;
         if (result) {
@@ -61,9 +65,24 @@ void Work::reload(std::function<void(control::Answer)> done) {
             note_event(name + " has reloaded its configuration");
             done({control::Outcome::done, name + " has reloaded its configuration", ""});
         } else {
+            note_event(name + " has not reloaded its configuration: " + result.error().message());
             done({control::Outcome::failed, result.error().message(),
                   "correct its configuration and try again; it goes on with the old one"});
         }
+    });
+}
+
+void Work::note_voters_later() {
+    if (inputs_.same_voters) return;
+    voters_timer_.expires_after(election::longest_lease);
+    voters_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        const std::string& state = options_.command.options.state;
+        const auto kept =
+            note_members(members_file(state, config_.cluster, node_), node_names(config_));
+        trouble("voters",
+                kept ? "" : "the voters of this node cannot be kept: " + kept.error().message(),
+                "after each start it votes for nobody for 3 s; make " + state + " writable");
     });
 }
 

@@ -45,7 +45,7 @@ class Agent final : public Handler {
         answer.address = request.address;
         done(answer);
     }
-    void reload(std::function<void(Answer)> done) override {
+    void reload(ReloadRequest, std::function<void(Answer)> done) override {
         done({Outcome::refused, "nothing to reload", "name a router"});
     }
     void restart(std::function<void(Answer)> done) override { done({Outcome::done, "soon", ""}); }

@@ -84,7 +84,11 @@ typedef node {
     unsigned quiet : 3;    /* M6: grants nothing for so long */
     unsigned told : 3;     /* M6: who has told that it holds no lease */
     bit few;               /* its voters are 0 and 1; else all three */
-    bit kept;              /* its voters are what they were throughout its earlier life */
+    bit kept;              /* its voters are what they were throughout its earlier life, or its
+                              last 3 s, as the note on its disk says */
+#if RESTARTS > 0 && CHANGES > 0
+    unsigned fresh : 3;    /* for how long the note must not name its present voters */
+#endif
 };
 
 /* From one node to another: the frame under way, and what the receiver has heard. */
@@ -191,6 +195,14 @@ inline pass(x) {
         if :: n[x].quiet == 0 -> n[x].kept = 1 :: else fi
     :: else
     fi;
+#if RESTARTS > 0 && CHANGES > 0
+    if
+    :: n[x].fresh > 0 ->
+        n[x].fresh--;
+        if :: n[x].fresh == 0 && n[x].quiet == 0 -> n[x].kept = 1 :: else fi
+    :: else
+    fi;
+#endif
     if
     :: n[x].gate > 0 ->
         n[x].gate--;
@@ -322,12 +334,23 @@ inline stand(x, newer) {
     printf("%d stands in term %d\n", x, n[x].term)
 }
 
-/* Its list of voters has one node less, or more [M18]. What it has promised, it keeps. */
+/*
+ * Its list of voters has one node less, or more [M18], while it lives or with a new life. What it
+ * has promised, it keeps [M20]; the note of its voters goes, and comes back when no promise can run
+ * that is older than the list [M6].
+ */
 inline change(x) {
     n[x].few = 1 - n[x].few;
     n[x].told = 0;
-#ifndef BROKEN_CHANGED_AND_TOLD
+#if !defined(BROKEN_CHANGED_AND_TOLD) && !defined(BROKEN_NOTED_AT_ONCE)
     n[x].kept = 0;
+#if RESTARTS > 0 && CHANGES > 0
+    n[x].fresh = QUIET;
+#endif
+#endif
+#ifdef BROKEN_CHANGE_FORGETS
+    n[x].left = 0;
+    n[x].current = 0;
 #endif
     printf("%d has %d voters from now on\n", x, (n[x].few -> FEW : 3))
 }
@@ -342,6 +365,9 @@ inline restart(x) {
     n[x].phase = FOLLOWER; n[x].term = 0; n[x].seen = 0; n[x].released = 0;
     n[x].holder = NOBODY; n[x].promised = 0; n[x].left = 0; n[x].current = 0; n[x].past = 0;
     n[x].told = 0;
+#if RESTARTS > 0 && CHANGES > 0
+    n[x].fresh = 0; /* its quarantine is as long */
+#endif
 #ifndef BROKEN_VOTES_AT_ONCE
     n[x].quiet = QUIET;
 #endif
@@ -487,6 +513,12 @@ inline tidy() {
 #define may_restart(x) (restarts < RESTARTS && x < RESTARTERS)
 #define may_change(x) (changes < CHANGES && x < FEW)
 
+#ifdef BROKEN_NOTED_AT_ONCE
+#define LIVE_ONLY true /* with a new life it is CHANGED_AND_TOLD */
+#else
+#define LIVE_ONLY false
+#endif
+
 #define CLOCK(x) if :: d_step { pass(x); skip } :: beat == 0 -> printf("%d's clock stands\n", x) fi
 #define TICK                                                                                      \
     :: atomic {                                                                                   \
@@ -503,7 +535,7 @@ inline tidy() {
     :: d_step { n[x].term > 0 -> printf("%d lets go\n", x); MOVES(x) let_go(x); tidy(); skip }    \
     :: d_step { may_restart(x) -> restarts++; restart(x); tidy(); skip }                         \
     :: d_step { may_change(x) -> changes++; change(x); tidy(); skip }                             \
-    :: d_step { may_restart(x) && may_change(x) ->                                               \
+    :: d_step { may_restart(x) && may_change(x) && !LIVE_ONLY ->                                 \
         restarts++; changes++; restart(x); change(x); tidy(); skip }
 
 #define SHUT(x) :: d_step { n[x].phase == FOLLOWER && open(x) -> n[x].gate = 0; tidy(); skip }

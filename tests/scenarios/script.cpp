@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/scenarios/script.hpp"
 
+#include "election/membership.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
@@ -195,6 +197,7 @@ void Script::process(const Words& words) {
     if (name == "crash") return all.crash(h);
     if (name == "power-cut") return all.power_cut(h);
     if (name == "start") return restart(words);
+    if (name == "reload") return reload(words);
     if (name == "clock") return all.set_rate(h, std::stoi(words.value("rate", "10000")));
     if (name == "health") return health(words);
     if (name == "drain") return all.drain(h, true);
@@ -203,10 +206,8 @@ void Script::process(const Words& words) {
     refuse("'" + name + "' is no command");
 }
 
-void Script::restart(const Words& words) {
-    World& all = world();
-    const std::size_t h = host(words.plain(0));
-    election::Settings settings = all.host(h).settings;
+election::Settings Script::changed(const Words& words, std::size_t h) {
+    election::Settings settings = world().host(h).settings;
     if (words.has("interval")) settings.timing.interval = duration(words.value("interval", ""));
     if (words.has("misses")) settings.timing.misses = std::stoi(words.value("misses", ""));
     if (words.has("mode")) {
@@ -220,8 +221,32 @@ void Script::restart(const Words& words) {
             std::erase(group.prefer, "n" + gone);
         }
     }
-    all.settings(h, settings);
-    all.start(h);
+    for (const std::string& added : list(words.value("with", ""))) {
+        settings.nodes.push_back({"n" + added, world().host(host(added)).role()});
+        for (election::GroupSettings& group : settings.groups) group.prefer.push_back("n" + added);
+    }
+    return settings;
+}
+
+void Script::restart(const Words& words) {
+    const std::size_t h = host(words.plain(0));
+    world().settings(h, changed(words, h));
+    world().start(h);
+}
+
+void Script::reload(const Words& words) {
+    World& all = world();
+    const std::size_t h = host(words.plain(0));
+    const election::Settings next = changed(words, h);
+    if (!all.host(h).running()) return say(all.host(h).name + " does not run");
+    const auto status = all.host(h).agent->status(all.host(h).clock.at(all.now()));
+    const auto refusal =
+        election::judge_step(all.host(h).settings, next, status, words.has("force"));
+    if (refusal) {
+        say(all.host(h).name + " refuses: " + refusal->why);
+    } else {
+        all.reload(h, next, duration("5ms"));
+    }
 }
 
 void Script::health(const Words& words) {

@@ -55,6 +55,9 @@ class Script {
     void network(const Words& words, bool cut);
     void process(const Words& words);
     void restart(const Words& words);
+    void reload(const Words& words);
+    /// The host's settings with what a command asks otherwise.
+    [[nodiscard]] election::Settings changed(const Words& words, std::size_t h);
     void health(const Words& words);
     void failover(const Words& words);
     void status();

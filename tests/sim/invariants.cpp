@@ -50,7 +50,8 @@ void Invariants::acted(const World& world, const Host& host, const election::Act
 void Invariants::on_gate(const World& world, const Host& host, const election::SetGate& gate) {
     const BootTime now = host.clock.at(world.now());
     if (gate.until <= now) return;
-    const Duration most = election::usable(host.settings.timing.lease());
+    const Duration most =
+        election::usable(std::max(host.settings.timing.lease(), host.longest_asked));
     if (gate.until - now > most && !options_.only_exclusive) {
         broken("S5", host, "opens its gate for " + ms(gate.until - now) + ", more than D(1-rho)");
     }

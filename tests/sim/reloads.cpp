@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/sim/reloads.hpp"
 
+#include "election/membership.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -129,7 +131,29 @@ void Reloads::take_out(std::size_t h) {
     world_->member(h, false);
 }
 
+bool Reloads::give_live(std::size_t h) {
+    const Host& host = world_->host(h);
+    // To overlook a leader takes a new life.
+    const bool anew = options_.broken == Sabotage::forgotten_voters;
+    if (anew || !host.running() || host.paused || host.resigned || prng_.chance(1, 4)) return false;
+    const election::Status status = host.agent->status(host.clock.at(world_->now()));
+    const auto refusal = election::judge_step(host.settings, settings_of(h), status, false);
+    if (!refusal) {
+        ++live_;
+        const Duration takes{prng_.between(1'000, options_.lease().count() / 3)};
+        world_->reload(h, settings_of(h), takes);
+        return true;
+    }
+    if (change_->patience-- <= 0) return false;
+    world_->note(host.name + " refuses: " + refusal->why);
+    ++refused_;
+    change_->order.insert(change_->order.begin(), h);
+    change_->current.reset();
+    return true;
+}
+
 void Reloads::give(std::size_t h) {
+    if (give_live(h)) return;
     if (prng_.chance(1, 2)) world_->resign(h);
     world_->crash(h);
     world_->settings(h, settings_of(h));

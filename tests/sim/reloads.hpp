@@ -10,7 +10,8 @@
 
 // Changes of the configuration, as an operator makes them: one node is added or removed, or the
 // timers change, on one host after the other; the next change begins when every voter reports this
-// one (docs/protocol.md, M18). An agent takes a new configuration over by a new life.
+// one (docs/protocol.md, M18). An agent takes a new configuration over by a new life, or live, if
+// it judges that it may; one that goes on refusing is started anew.
 //
 // Contract. Whoever is the next waits until the last one has left its quarantine. In mode none a
 // node is started last when it is added and stopped first when it is removed, since one that nobody
@@ -29,6 +30,9 @@ class Reloads {
     void finish() { end_ = RealTime{}; }
     [[nodiscard]] bool under_way() const { return change_.has_value(); }
     [[nodiscard]] std::uint64_t made() const { return made_; }
+    /// Hosts that took a change over live, and times that one refused to.
+    [[nodiscard]] std::uint64_t live() const { return live_; }
+    [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
   private:
     struct Change {
@@ -36,6 +40,7 @@ class Reloads {
         std::optional<std::size_t> current;
         std::optional<std::size_t> added;
         std::optional<std::size_t> removed;
+        int patience = 40;  ///< with refusals
     };
 
     void next_look();
@@ -43,6 +48,8 @@ class Reloads {
     void choose();
     void carry_on();
     void give(std::size_t h);
+    /// False when the host is to be started anew.
+    bool give_live(std::size_t h);
     void take_out(std::size_t h);
     [[nodiscard]] bool settled(std::size_t h) const;
     [[nodiscard]] bool all_report() const;
@@ -57,6 +64,8 @@ class Reloads {
     Prng prng_;
     RealTime end_{};
     std::uint64_t made_ = 0;
+    std::uint64_t live_ = 0;
+    std::uint64_t refused_ = 0;
 };
 
 }  // namespace hamr::sim

@@ -94,36 +94,47 @@ void World::run_until(RealTime end) {
     now_ = end;
 }
 
-void World::note_voters(Host& host) {
+namespace {
+
+std::vector<std::string> voters_of(const election::Settings& settings) {
     std::vector<std::string> voters;
-    for (const election::NodeSettings& node : host.settings.nodes) voters.push_back(node.name);
-    host.settings.same_voters = host.life == 0 || voters == host.voters;
-    if (options_.broken == Sabotage::forgotten_voters) host.settings.same_voters = true;
-    if (host.settings.same_voters) {
-        host.voters = std::move(voters);
-        return;
-    }
-    // Promises of its earlier lives run for as long, under lists that this one does not name.
-    host.voters.clear();
-    note_later(index(host.id), host.life + 1, host.clock.at(now_) + election::longest_lease,
-               std::move(voters));
+    for (const election::NodeSettings& node : settings.nodes) voters.push_back(node.name);
+    return voters;
 }
 
-void World::note_later(std::size_t h, std::uint64_t life, BootTime when,
-                       std::vector<std::string> voters) {
-    at(hosts_[h].clock.when(when), [this, h, life, when, voters = std::move(voters)] {
-        Host& host = hosts_[h];
-        if (host.life != life || !host.running()) return;
-        if (host.clock.at(now_) < when) return note_later(h, life, when, voters);
-        host.voters = voters;
-    });
+}  // namespace
+
+void World::look_for_voters(std::size_t h) {
+    Host& host = hosts_[h];
+    if (host.life == 0) host.voters = voters_of(host.settings);
+    const bool same = voters_of(host.settings) == host.voters;
+    host.settings.same_voters = same || options_.broken == Sabotage::forgotten_voters;
+    if (!same) note_voters_later(h);
+}
+
+void World::note_voters_later(std::size_t h) {
+    Host& host = hosts_[h];
+    host.voters.clear();
+    const BootTime due = host.clock.at(now_) + election::longest_lease;
+    at(host.clock.when(due), [this, h, list = ++host.lists, due] { note_voters(h, list, due); });
+}
+
+void World::note_voters(std::size_t h, std::uint64_t list, BootTime due) {
+    Host& host = hosts_[h];
+    if (host.lists != list) return;
+    if (host.running() && !host.paused && host.clock.at(now_) >= due) {
+        host.voters = voters_of(host.settings);
+        return;
+    }
+    const RealTime again = std::max(host.clock.when(due), now_ + std::chrono::milliseconds{10});
+    at(again, [this, h, list, due] { note_voters(h, list, due); });
 }
 
 void World::start(std::size_t h) {
     Host& host = hosts_[h];
     if (host.running() || !host.member) return;
     if (host.upgrading) return upgraded(h, false);
-    note_voters(host);
+    look_for_voters(h);
     ++host.life;
     host.paused = false;
     host.resigned = false;
@@ -148,6 +159,7 @@ void World::crash(std::size_t h) {
     Host& host = hosts_[h];
     if (!host.running() && !host.upgrading) return;
     note("crash " + host.name);
+    ++host.lists;
     host.upgrading.reset();
     host.agent.reset();
     host.keeper.reset();
@@ -203,6 +215,20 @@ void World::upgraded(std::size_t h, bool damaged) {
     host.agent->tick(now);
     carry_out(h);
     enter(h, [drained = host.drained](Election& agent, BootTime at) { agent.drain(at, drained); });
+}
+
+void World::reload(std::size_t h, election::Settings settings, Duration takes) {
+    upgrade(h);
+    Host& host = hosts_[h];
+    if (!host.upgrading) return;
+    note("reload " + host.name);
+    const bool same = voters_of(settings) == voters_of(host.settings);
+    host.longest_asked = std::max(host.longest_asked, host.settings.timing.lease());
+    this->settings(h, std::move(settings));
+    if (!same) note_voters_later(h);
+    after(takes, [this, h, life = host.life] {
+        if (hosts_[h].life == life) upgraded(h, false);
+    });
 }
 
 void World::relive(std::size_t h) {

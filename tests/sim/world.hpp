@@ -61,7 +61,9 @@ struct Host {
 
     std::unique_ptr<Election> agent;  ///< null: not running
     std::uint64_t life = 0;           ///< counts starts of the agent
-    std::vector<std::string> voters;  ///< of the last 3 s at least, as noted on its disk
+    std::vector<std::string> voters;  ///< as the agent notes them on its disk; empty: no note
+    std::uint64_t lists = 0;          ///< counts what makes a note that is due obsolete
+    Duration longest_asked{};         ///< D of settings that this life has had before
     /// Between two programs of one life: what the old one has left. Nobody runs then.
     std::optional<std::vector<std::byte>> upgrading;
     bool paused = false;
@@ -192,6 +194,8 @@ class World {
     void upgrade(std::size_t h);
     /// A snapshot that is damaged meanwhile must be refused: then a new life begins.
     void upgraded(std::size_t h, bool damaged);
+    /// `hamr reload`: the same life goes on under other settings, after that time.
+    void reload(std::size_t h, election::Settings settings, Duration takes);
     /// Unlike a crash it empties the kernel too, and the clock starts again.
     void power_cut(std::size_t h);
     void pause(std::size_t h);
@@ -248,9 +252,9 @@ class World {
     void announce_later(std::size_t h, std::size_t group);
     void wake(std::size_t h, std::uint64_t life, RealTime planned);
     void relive(std::size_t h);
-    void note_voters(Host& host);
-    void note_later(std::size_t h, std::uint64_t life, BootTime when,
-                    std::vector<std::string> voters);
+    void look_for_voters(std::size_t h);
+    void note_voters_later(std::size_t h);
+    void note_voters(std::size_t h, std::uint64_t list, BootTime due);
     void receive(std::size_t h, const FramePtr& frame, int path);
     void know_peers(std::size_t h);
     [[nodiscard]] BootTime next_wakeup(const Host& host) const;

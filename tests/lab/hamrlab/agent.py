@@ -81,6 +81,13 @@ class Cluster:
 
     def agent(self, host, key=None):
         """Writes the host's files; the agent is not started yet."""
+        host.agent = Agent(host, self.configure(host, key))
+        self._lived_before(host)
+        self.agents[host.name] = host.agent
+        return host.agent
+
+    def configure(self, host, key=None):
+        """Writes the host's files as the cluster's configuration is now; the path of hamr.yaml."""
         key_file = _private(host.dir / "hamr.key", key or self.key)
         config = dict(self.config)
         config["key_file"] = key_file
@@ -93,10 +100,7 @@ class Cluster:
         # What differs from host to host: files in its own directory.
         text = to_yaml(config).replace("{dir}", str(host.dir))
         file.write_text(text + "\n", encoding="utf-8")
-        host.agent = Agent(host, file)
-        self._lived_before(host)
-        self.agents[host.name] = host.agent
-        return host.agent
+        return file
 
     def _lived_before(self, host):
         """What an agent leaves that had these voters: it need not wait for 3 s when it starts (rule

@@ -210,9 +210,21 @@ TEST_F(WithAgent, ADrainThatSomebodyEndsIsAFailure) {
 
 TEST_F(WithAgent, UndrainAndReload) {
     EXPECT_EQ(run({"--socket", socket, "undrain"}).out, "router1 takes part again\n");
+    EXPECT_EQ(run({"--socket", socket, "reload"}).out, "haproxy has reloaded\n");
+}
+
+TEST_F(WithAgent, AReloadThatRestartsTheAgentReturnsWhenTheNextProgramRuns) {
+    agent.handler.reload_restarts = true;
     EXPECT_EQ(run({"--socket", socket, "reload"}).out,
-              "haproxy has reloaded\n"
-              "hamr.yaml itself is read only when hamrd starts: to change that, restart it\n");
+              "router3 joins; restarting in place\nrestarted: version 0.1.0\n");
+}
+
+TEST_F(WithAgent, AReloadOfABadFileIsAConfigurationErrorAndForceIsPassedOn) {
+    agent.handler.refusal = {control::Outcome::bad_file, "hamr.yaml:3:1: unknown key", "mend it"};
+    const Ran refused = run({"--socket", socket, "reload"});
+    EXPECT_EQ(refused.code, 78);
+    EXPECT_THAT(refused.err, HasSubstr("hamr.yaml:3:1: unknown key"));
+    EXPECT_EQ(run({"--socket", socket, "reload", "--force"}).code, 0);
 }
 
 TEST_F(WithAgent, ABackendIsDrainedAndTakenBack) {

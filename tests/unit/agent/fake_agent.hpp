@@ -95,16 +95,21 @@ class FakeHandler : public control::Handler {
     void restart(std::function<void(control::Answer)> done) override {
         if (refusal.outcome != control::Outcome::done) return done(refusal);
         current.started = current.started.value_or(control::WallTime{}) + std::chrono::seconds(1);
-        done({control::Outcome::done, "restarting in place", ""});
+        done({control::Outcome::done, "restarting in place", "", true});
     }
-    void reload(std::function<void(control::Answer)> done) override {
-        if (refusal.outcome != control::Outcome::done) return done(refusal);
-        done({control::Outcome::done, "haproxy has reloaded", ""});
+    void reload(control::ReloadRequest request,
+                std::function<void(control::Answer)> done) override {
+        if (refusal.outcome != control::Outcome::done && !request.force) return done(refusal);
+        if (!reload_restarts) return done({control::Outcome::done, "haproxy has reloaded", ""});
+        current.started = current.started.value_or(control::WallTime{}) + std::chrono::seconds(1);
+        done({control::Outcome::done, "router3 joins; restarting in place", "", true});
     }
 
     control::Status current = sample_status();
     /// What a refused drain, undrain or reload is answered with; Outcome::done: none is refused.
     control::Answer refusal;
+    /// What a reload finds is to be taken over by a restart.
+    bool reload_restarts = false;
     std::vector<control::DrainRequest> drains;
     std::vector<control::BackendRequest> backends;
     std::vector<std::string> notes;  ///< of the answer to an order about a backend

@@ -37,9 +37,9 @@ inline control::Status sample_status() {
                       std::nullopt,
                       2}};
     status.nodes = {
-        {"router1", NodeRole::router, NodeState::alive, 0, 0.0, false, {}},
-        {"router2", NodeRole::router, NodeState::silent, 10, 4210.5, true, {}},
-        {"witness1", NodeRole::witness, NodeState::never_heard, 0, std::nullopt, false, {}}};
+        {"router1", NodeRole::router, NodeState::alive, 0, 0.0, false, {}, {}},
+        {"router2", NodeRole::router, NodeState::silent, 10, 4210.5, true, {}, {}},
+        {"witness1", NodeRole::witness, NodeState::never_heard, 0, std::nullopt, false, {}, {}}};
     status.router = {
         "embedded",
         RouterState::degraded,

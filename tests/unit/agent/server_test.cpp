@@ -171,11 +171,11 @@ TEST_F(ControlServer, ARefusedDrainSaysWhy) {
     }
 }
 
-TEST_F(ControlServer, AWitnessHasNothingToDrainOrReload) {
+TEST_F(ControlServer, AWitnessHasNothingToDrain) {
     FakeAgent agent(options());
     agent.handler.current.node = "witness1";
     ASSERT_TRUE(agent.start());
-    for (const char* path : {"/v1/drain", "/v1/undrain", "/v1/reload"}) {
+    for (const char* path : {"/v1/drain", "/v1/undrain"}) {
         const Response refused = ask("POST", path);
         EXPECT_EQ(refused.http, 409U) << path;
         EXPECT_THAT(refused.body, HasSubstr("this node, witness1, is a witness"));

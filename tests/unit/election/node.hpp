@@ -43,6 +43,7 @@ struct Puppet {
     /// Configuration that differs from the node's own.
     std::optional<std::vector<NodeId>> voters;
     std::optional<Mode> mode;
+    std::optional<Timing> timing;
     /// What it has heard of the node: its newest frame unless set; {boot 0} echoes nothing.
     std::optional<Echo> echo;
     bool deaf = false;  ///< hears nothing more
@@ -108,7 +109,7 @@ class Node {
         frame.sequence = Sequence{++from.sequence};
         frame.wants_answer = from.wants_answer;
         frame.mode = from.mode.value_or(plan_.mode);
-        frame.timing = plan_.timing;
+        frame.timing = from.timing.value_or(plan_.timing);
         frame.voters = from.voters.value_or(voters());
         frame.demotion = from.demotion;
         frame.epoch = from.epoch;
@@ -167,6 +168,10 @@ class Node {
         election_->drain(now, drained);
         collect();
     }
+    void let_go() {
+        election_->let_go(now, "quorum is majority");
+        collect();
+    }
     void resign() {
         election_->resign(now);
         collect();
@@ -186,6 +191,19 @@ class Node {
     [[nodiscard]] Result<std::unique_ptr<Election>> restored(Bytes saved, const Plan& plan) const {
         return Election::restore(settings(plan), saved, now);
     }
+    /// The same under another plan: what `hamr reload` does.
+    void change(Plan plan, Duration gap = 5ms) {
+        const std::vector<std::byte> saved = save();
+        now += gap;
+        auto next = restored(saved, plan);
+        ASSERT_TRUE(next) << next.error().message();
+        plan_ = std::move(plan);
+        election_ = std::move(*next);
+        tick();
+    }
+    [[nodiscard]] const Election& election() const { return *election_; }
+    [[nodiscard]] static Settings settings_of(const Plan& plan) { return settings(plan); }
+
     /// The life goes on in another program, after `gap` in which nobody runs.
     void upgrade(Duration gap) {
         const std::vector<std::byte> saved = save();
