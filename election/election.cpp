@@ -112,7 +112,8 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
     if (frame.cluster != cluster_.id) return {Verdict::dropped, DropReason::wrong_cluster};
     Peer* peer = cluster_.find(frame.sender);
     if (peer == nullptr) return {Verdict::dropped, DropReason::unknown_node};
-    const bool apart = peer->link.heard() && !cluster_.hears(*peer, now);
+    const auto exchanges = [&] { return cluster_.alive(*peer, now) && cluster_.hears(*peer, now); };
+    const bool apart = peer->link.heard() && !exchanges();
     const PeerLink::Judgement judgement =
         peer->link.judge(now, frame, path, cluster_.self, cluster_.boot, cluster_.newest_sent);
     if (judgement.new_boot && judgement.verdict == Verdict::used) peer->watch_paths(now);
@@ -126,7 +127,7 @@ Received Election::take(BootTime now, const Frame& frame, int path) {
             reply(now, *peer);
         }
     } else if (judgement.verdict == Verdict::used) {
-        if (apart && cluster_.hears(*peer, now)) {
+        if (apart && exchanges()) {
             for (Group& group : groups_) group.reunited(now, *peer);
         }
         use(now, *peer, frame, judgement.new_boot);
